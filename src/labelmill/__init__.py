@@ -1,0 +1,5 @@
+"""labelmill turns raw rows into trusted labels."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,96 @@
+"""Where rows come from and go to: a file, or a table behind a database URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from labelmill.errors import BadSource
+
+FILE_FORMATS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+SQLITE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
+_DIALECTS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_URL = re.compile(r"^[a-z][a-z0-9+]*://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """One file (``format`` is csv, tsv, jsonl or parquet) or one database (``format`` is sqlite, postgresql or mysql).
+
+    Written ``posts.parquet``, ``posts.db::posts``, ``postgresql://ann@host/shop::public.posts``. ``table`` and ``schema`` are
+    what the user asked for: they are only ever looked up in the inspected catalogue.
+    """
+
+    format: str
+    path: Path | None = None
+    url: URL | None = None
+    table: str | None = None
+    schema: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        return self.url is None
+
+    @property
+    def name(self) -> str:
+        """A short name for people: the table or the file's stem."""
+        if self.table:
+            return self.table
+        return self.path.stem if self.path else str(self.url.database if self.url else "")
+
+    def __str__(self) -> str:
+        place = str(self.path) if self.url is None else self.url.render_as_string(hide_password=True)
+        table = ".".join(part for part in (self.schema, self.table) if part)
+        return f"{place}::{table}" if table else place
+
+
+def parse_location(text: str) -> Location:
+    """Return the location that ``text`` names; raise BadSource where it names none."""
+    place, _, table = text.partition("::")
+    schema, _, name = table.rpartition(".")
+    if _URL.match(place):
+        return at_url(_parse_url(place), table=name or None, schema=schema or None)
+    path = Path(place)
+    suffix = path.suffix.lower()
+    if suffix in SQLITE_SUFFIXES:
+        return at_url(URL.create("sqlite", database=str(path)), table=table or None)
+    if suffix in FILE_FORMATS:
+        return Location(format=FILE_FORMATS[suffix], path=path)
+    raise BadSource(f"The ending {suffix!r} is not one of a format that is known." if suffix else "This names no file or database.", where=place, way_out=_ways())
+
+
+def at_url(url: URL, *, table: str | None, schema: str | None = None) -> Location:
+    """Return the location of a table behind an already checked URL."""
+    dialect = url.get_backend_name()
+    if dialect not in _DIALECTS:
+        raise BadSource(f"Databases of the kind {dialect!r} are not supported.", where=url.render_as_string(hide_password=True), way_out=_ways())
+    driver = _DIALECTS[dialect]
+    path = Path(url.database) if dialect == "sqlite" and url.database else None
+    return Location(format=driver.partition("+")[0], url=url.set(drivername=driver), path=path, table=table, schema=schema)
+
+
+def file_at(path: PurePath) -> Location:
+    """Return the location of one file, from its ending."""
+    return parse_location(str(path))
+
+
+def _parse_url(text: str) -> URL:
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise BadSource("This is not a database URL.", where=text.partition("://")[0] + "://...", way_out=_ways()) from error
+
+
+def _ways() -> str:
+    endings = ", ".join(sorted(FILE_FORMATS | dict.fromkeys(SQLITE_SUFFIXES, "sqlite")))
+    return f"Name a file ending in {endings}, or a URL: sqlite:///posts.db::posts, postgresql://user@host/db::table, mariadb://user@host/db::table."
