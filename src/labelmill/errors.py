@@ -17,7 +17,8 @@
     |-- Unavailable                unavailable             503     7
     `-- JobStopped                 job-stopped             409     8
         |-- StepLost               step-lost               409     8
-        `-- JobCancelled           job-cancelled           409     8
+        |-- JobCancelled           job-cancelled           409     8
+        `-- WorkerStopping         worker-stopping         409     8
 
 An error says what happened (``message``), where (``where``: a row, field or file) and how to go on (``way_out``). Its ``id`` stands
 in the log line that reports it. A class is added for each reason that a caller may want to tell apart, with a ``code`` that never
@@ -175,3 +176,9 @@ class JobCancelled(JobStopped):
     """The job was cancelled."""
 
     code = "job-cancelled"
+
+
+class WorkerStopping(JobStopped):
+    """The worker was told to stop; another one goes on with the step."""
+
+    code = "worker-stopping"

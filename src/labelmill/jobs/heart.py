@@ -1,0 +1,95 @@
+"""A worker process's heartbeat: one thread that says that the process and its present step are alive."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from labelmill import clock
+from labelmill.errors import JobStopped, StepLost, Unavailable, WorkerStopping
+from labelmill.jobs import leases, presence
+
+if TYPE_CHECKING:
+    from labelmill.db.database import Database
+    from labelmill.jobs.model import Step
+
+log = structlog.get_logger(__name__)
+
+
+class RunningStep:
+    """The step in hand, as its handler sees it (a StepContext)."""
+
+    def __init__(self, step: Step, database: Database, stop: threading.Event) -> None:
+        self.step = step
+        self.done = 0
+        #: Set by the heart when the step need not go on.
+        self.verdict: JobStopped | None = None
+        self._database = database
+        self._stop = stop
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return self.step.payload
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.step.params
+
+    def report(self, done: int) -> None:
+        self.done = done
+        if self.verdict is not None:
+            raise self.verdict
+        if self._stop.is_set():
+            raise WorkerStopping(f"The worker stops; step {self.step.key} goes back to the queue.")
+
+    def fence(self) -> None:
+        self.report(self.done)
+        with self._database.read() as connection:
+            leases.check_wanted(connection, self.step)
+
+
+class Heart(threading.Thread):
+    """Beats every ``seconds`` for the worker and for the step that it holds.
+
+    When the database has not answered for ``lease_seconds`` somebody else may hold the step already: the step is told to stop.
+    """
+
+    def __init__(self, database: Database, worker_id: str, *, seconds: float, lease_seconds: float) -> None:
+        super().__init__(name="heart", daemon=True)
+        self.current: RunningStep | None = None
+        self._database = database
+        self._worker_id = worker_id
+        self._seconds = seconds
+        self._lease_seconds = lease_seconds
+        self._ended = threading.Event()
+        self._answered = clock.monotonic()
+
+    def run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._beat_worker()
+            running = self.current
+            if running is not None and running.verdict is None:
+                self._beat_step(running)
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join(timeout=10)
+
+    def _beat_worker(self) -> None:
+        try:
+            self._database.transact(presence.beat, self._worker_id)
+            self._answered = clock.monotonic()
+        except Unavailable as error:
+            log.warning("heartbeat missed", reason=error.message)
+
+    def _beat_step(self, running: RunningStep) -> None:
+        try:
+            self._database.transact(leases.beat, running.step, running.done)
+            self._answered = clock.monotonic()
+        except JobStopped as verdict:
+            running.verdict = verdict
+        except Unavailable:
+            if clock.monotonic() - self._answered > self._lease_seconds:
+                running.verdict = StepLost("The database has not answered for longer than a lease.")

@@ -1,0 +1,62 @@
+"""Which handler runs which step of which kind of job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from labelmill.errors import NotFound
+from labelmill.jobs.model import StepResult
+
+if TYPE_CHECKING:
+    from labelmill.jobs.model import Step
+
+
+class StepContext(Protocol):
+    """What a handler is given beside the step: how to report progress and how to make sure that its result is still wanted."""
+
+    @property
+    def step(self) -> Step: ...
+
+    @property
+    def payload(self) -> dict[str, Any]: ...
+
+    @property
+    def params(self) -> dict[str, Any]: ...
+
+    def report(self, done: int) -> None:
+        """Say how many units of this step are done; raises JobStopped when the step should end here."""
+        ...
+
+    def fence(self) -> None:
+        """Ask the database now whether this attempt still counts, just before an effect; raises StepLost or JobCancelled."""
+        ...
+
+
+Handler = Callable[[StepContext], StepResult]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKind:
+    """A kind of job: its name and a handler for each name of its steps."""
+
+    name: str
+    handlers: Mapping[str, Handler]
+
+
+class Registry:
+    """Every kind of job that this process knows."""
+
+    def __init__(self, *kinds: JobKind) -> None:
+        self._kinds = {kind.name: kind for kind in kinds}
+
+    def __iter__(self) -> Iterator[JobKind]:
+        return iter(self._kinds.values())
+
+    def handler(self, step: Step) -> Handler:
+        """Return the handler of a step; raises NotFound for a kind that another version of labelmill made."""
+        kind = self._kinds.get(step.kind)
+        if kind is None or step.name not in kind.handlers:
+            raise NotFound(f"This worker does not know how to run {step.name!r} of {step.kind!r}.", way_out="Run workers of one version.")
+        return kind.handlers[step.name]

@@ -1,0 +1,199 @@
+"""The verbs on jobs that people and features use; each takes the connection of the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from labelmill import clock
+from labelmill.errors import Conflict, NotFound
+from labelmill.ids import new_id
+from labelmill.jobs.model import ACTIVE, Job, JobState, Limits, NewStep, StepState
+from labelmill.jobs.tables import job_steps, jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy.engine import Connection, RowMapping
+
+_OPEN = (StepState.WAITING, StepState.QUEUED)
+
+
+def submit(
+    connection: Connection,
+    *,
+    kind: str,
+    steps: Sequence[NewStep],
+    params: dict[str, Any],
+    title: str,
+    queue: str = "default",
+    unit: str = "steps",
+    key: str | None = None,
+    job_id: str | None = None,
+    created_by: str | None = None,
+    countdown: float = 0.0,
+    limits: Limits | None = None,
+) -> Job:
+    """Add a job with its first steps and return it; with a ``key`` that is known, return the job that has it.
+
+    The job exists if and only if the caller's transaction commits. ``countdown`` is the seconds to wait before its first step.
+    """
+    if key is not None and (known := _by_key(connection, key)):
+        return known
+    limits = limits or Limits()
+    identifier = job_id or new_id()
+    row = {
+        "id": identifier, "kind": kind, "queue": queue, "state": JobState.QUEUED, "title": title, "params": params, "key": key,
+        "phase": min((step.phase for step in steps), default=0), "created_at": clock.now(), "created_by": created_by, "done": 0,
+        "total": None, "unit": unit, "limit_seconds": limits.seconds, "limit_memory_mb": limits.memory_mb, "limit_tries": limits.tries,
+    }  # fmt: skip
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.insert(jobs).values(row))
+    except IntegrityError:
+        # Somebody else submitted the same key between the look and the insert.
+        if key is not None and (known := _by_key(connection, key)):
+            return known
+        raise
+    add_steps(connection, identifier, queue, row["phase"], steps, countdown=countdown)
+    return get(connection, identifier)
+
+
+def add_steps(
+    connection: Connection, job_id: str, queue: str, phase: int, steps: Iterable[NewStep], *, countdown: float = 0.0
+) -> None:
+    """Add the steps whose key the job does not have yet, and their units to the job's total."""
+    known = set(connection.scalars(sa.select(job_steps.c.key).where(job_steps.c.job_id == job_id)))
+    start = len(known)
+    new = [step for step in steps if step.key not in known]
+    not_before = clock.now() + timedelta(seconds=countdown) if countdown > 0 else None
+    rows = [
+        {
+            "id": new_id(), "job_id": job_id, "key": step.key, "name": step.name, "queue": queue, "phase": step.phase, "seq": start + index,
+            "payload": step.payload, "state": StepState.QUEUED if step.phase <= phase else StepState.WAITING, "attempt": 0, "tries": 0,
+            "beat": 0, "not_before": not_before, "delay_seconds": countdown, "units": step.units, "done": 0,
+        }
+        for index, step in enumerate(new)
+    ]  # fmt: skip
+    if rows:
+        connection.execute(sa.insert(job_steps), rows)
+    units = sum(step.units for step in new)
+    if units:
+        connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(total=sa.func.coalesce(jobs.c.total, 0) + units))
+
+
+def get(connection: Connection, job_id: str) -> Job:
+    """Return one job; raises NotFound."""
+    row = connection.execute(_select().where(jobs.c.id == job_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no job {job_id!r}.", way_out="`labelmill jobs list` shows the jobs.")
+    return job_from(row)
+
+
+def list_jobs(
+    connection: Connection,
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """Return jobs, newest first; ``before`` is the id of the last one of the page before."""
+    query = _select().order_by(jobs.c.id.desc()).limit(limit)
+    query = query.where(jobs.c.kind == kind) if kind else query
+    query = query.where(jobs.c.state == state) if state else query
+    query = query.where(jobs.c.id < before) if before else query
+    return [job_from(row) for row in connection.execute(query).mappings()]
+
+
+def list_steps(connection: Connection, job_id: str) -> list[dict[str, Any]]:
+    """Return every step of a job in order, as plain rows."""
+    query = sa.select(job_steps).where(job_steps.c.job_id == job_id).order_by(job_steps.c.phase, job_steps.c.seq)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def cancel(connection: Connection, job_id: str) -> Job:
+    """Stop a job: nothing of it starts any more and the result of a step that runs now is refused.
+
+    Raises Conflict when the job has already ended.
+    """
+    job = lock(connection, job_id)
+    if job.ended:
+        raise Conflict(f"Job {job_id} has already {job.state}.", way_out="Only queued and running jobs can be cancelled.")
+    _end(connection, job_id, JobState.CANCELLED)
+    steps = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state.in_(_OPEN))
+    connection.execute(steps.values(state=StepState.CANCELLED))
+    return get(connection, job_id)
+
+
+def retry(connection: Connection, job_id: str) -> Job:
+    """Queue what a failed or cancelled job has left, with its tries counted anew; finished steps stay finished.
+
+    Raises Conflict when the job is still active or has succeeded.
+    """
+    job = lock(connection, job_id)
+    if job.state not in (JobState.FAILED, JobState.CANCELLED):
+        raise Conflict(f"Job {job_id} is {job.state}.", way_out="Only failed and cancelled jobs can be retried.")
+    left = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state != StepState.DONE)
+    # A lease that is still held would end in a refused result: a rising attempt says so.
+    connection.execute(left.values(state=StepState.WAITING, tries=0, error=None, not_before=None, delay_seconds=0, owner=None))
+    values = {"state": JobState.QUEUED, "error": None, "finished_at": None}
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
+    open_phase(connection, job_id, job.phase)
+    return get(connection, job_id)
+
+
+def fail(connection: Connection, job_id: str, error: dict[str, Any]) -> None:
+    """End an active job as failed with ``error``; its other steps wait for a retry."""
+    _end(connection, job_id, JobState.FAILED, error=error)
+    rest = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state == StepState.QUEUED)
+    connection.execute(rest.values(state=StepState.WAITING))
+
+
+def lock(connection: Connection, job_id: str) -> Job:
+    """Hold the job's row until the transaction ends, so that its steps can be counted, and return the job."""
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(done=jobs.c.done))
+    return get(connection, job_id)
+
+
+def open_phase(connection: Connection, job_id: str, phase: int) -> None:
+    """Free the steps of ``phase`` and of those before it."""
+    waiting = sa.update(job_steps).where(
+        job_steps.c.job_id == job_id, job_steps.c.phase <= phase, job_steps.c.state == StepState.WAITING
+    )
+    connection.execute(waiting.values(state=StepState.QUEUED))
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(phase=phase))
+
+
+def succeed(connection: Connection, job_id: str) -> None:
+    """End a job whose every step is done."""
+    _end(connection, job_id, JobState.SUCCEEDED)
+
+
+def job_from(row: RowMapping) -> Job:
+    """Return the job of a row of the selection that this module makes."""
+    names = set(Job.__dataclass_fields__) - {"limits", "state"}
+    limits = Limits(seconds=row["limit_seconds"], memory_mb=row["limit_memory_mb"], tries=row["limit_tries"])
+    values = {name: row[name] for name in names if name in row}
+    return Job(**values, state=JobState(row["state"]), limits=limits)
+
+
+def _end(connection: Connection, job_id: str, state: JobState, error: dict[str, Any] | None = None) -> None:
+    now = clock.now()
+    ended = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(ACTIVE))
+    connection.execute(ended.values(state=state, error=error, finished_at=now))
+
+
+def _select() -> sa.Select[Any]:
+    done = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id, job_steps.c.state == StepState.DONE)
+    every = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id)
+    return sa.select(jobs, done.scalar_subquery().label("steps_done"), every.scalar_subquery().label("steps_total"))
+
+
+def _by_key(connection: Connection, key: str) -> Job | None:
+    row = connection.execute(_select().where(jobs.c.key == key)).mappings().one_or_none()
+    return job_from(row) if row else None
+
