@@ -1,0 +1,112 @@
+"""Servers, fresh databases and a browser for tests; and at the end of a run, what was left out because one was missing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import fresh
+import left_out
+import testservers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    lines = left_out.summary(terminalreporter.stats.get("skipped", []))
+    if lines:
+        terminalreporter.section("left out")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _server_url(kind: str) -> str:
+    url = testservers.find(kind)
+    if url is None:
+        server = testservers.SERVERS[kind]
+        left_out.leave_out(server.name, server.remedy)
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """Return the URL of a server that answers; make databases of your own on it."""
+    return _server_url("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> str:
+    return _server_url("mariadb")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    return _server_url("redis")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    return _server_url("rabbitmq")
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return the path of a Chromium, for playwright's ``executable_path``."""
+    path = testservers.find_browser()
+    if path is None:
+        left_out.leave_out(testservers.BROWSER, testservers.BROWSER_REMEDY)
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database that no other test sees; the test runs once for each kind."""
+    return str(request.getfixturevalue(f"{request.param}_database"))  # by name: a missing server leaves out its own tests only
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'labelmill.db'}"
+
+
+@pytest.fixture
+def postgresql_database(postgresql_url: str, worker_name: str) -> Iterator[str]:
+    with fresh.database("postgresql", postgresql_url, worker_name) as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_database(mariadb_url: str, worker_name: str) -> Iterator[str]:
+    with fresh.database("mariadb", mariadb_url, worker_name) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_database(redis_url: str) -> Iterator[str]:
+    """Give the URL of an empty Redis database that no other test uses."""
+    with fresh.redis_database(redis_url) as url:
+        yield url
+
+
+@pytest.fixture(params=["rabbitmq", "redis"])
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """Return a broker's URL, once for each kind. RabbitMQ is shared: begin every queue's name with ``queue_prefix``."""
+    name = {"rabbitmq": "rabbitmq_url", "redis": "redis_database"}[request.param]
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def queue_prefix(worker_name: str) -> str:
+    """Return a beginning for names of queues and channels that no other test uses."""
+    return f"labelmill-test-{worker_name}-{secrets.token_hex(6)}-"
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    """Return the name of this pytest-xdist worker, ``main`` without it."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
