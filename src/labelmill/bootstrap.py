@@ -9,6 +9,7 @@ from labelmill.db import migrate
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 from labelmill.jobs.registry import Registry
+from labelmill.jobs.runtime import Runtime
 from labelmill.jobs.waker import PollingWaker, Waker
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ class App:
     registry: Registry
     waker: Waker
 
+    @property
+    def runtime(self) -> Runtime:
+        """What running jobs needs."""
+        return Runtime(database=self.database, registry=self.registry, waker=self.waker, settings=self.settings)
+
     def close(self) -> None:
         self.database.close()
 
@@ -34,12 +40,21 @@ def build(settings: Settings) -> App:
     Raises Conflict when another database has not the schema of this version.
     """
     database = open_database(settings)
-    return App(settings=settings, database=database, registry=Registry(), waker=PollingWaker())
+    return App(settings=settings, database=database, registry=Registry(), waker=make_waker(settings))
+
+
+def make_waker(settings: Settings) -> Waker:
+    """Return what wakes workers: messages where a broker is set, else nothing, since local workers poll."""
+    if settings.broker_url is None:
+        return PollingWaker()
+    from labelmill.jobs.celery import CeleryWaker
+
+    return CeleryWaker(settings.broker_url, queues=settings.queues)
 
 
 def open_database(settings: Settings) -> Database:
     """Return labelmill's own database, ready for use."""
-    url = settings.resolved_database_url
+    url = settings.database_url
     if url.startswith("sqlite"):
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = make_engine(url)

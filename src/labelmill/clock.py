@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 def now() -> datetime:
     """Return the present moment with the UTC zone, to the microsecond."""
-    return datetime.now(UTC)
+    return datetime.now(UTC)  # noqa: TID251 - this is the door
 
 
 def monotonic() -> float:

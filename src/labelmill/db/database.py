@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from labelmill import clock
 from labelmill.errors import Unavailable
@@ -99,4 +100,6 @@ def _translated(error: DBAPIError) -> Exception:
 
 def _unavailable(error: Exception) -> Unavailable:
     reason = str(getattr(error, "orig", error)).splitlines()[0]
-    return Unavailable(f"The database does not answer: {reason}", way_out="Try again in a moment; see /readyz or `labelmill db check`.")
+    return Unavailable(
+        f"The database does not answer: {reason}", way_out="Try again in a moment; see /readyz or `labelmill db check`."
+    )

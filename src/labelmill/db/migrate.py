@@ -37,16 +37,14 @@ def current(engine: Engine) -> str | None:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database to ``revision``. Processes that do this at once wait for each other."""
-    with engine.connect() as connection:
-        with _alone(connection):
-            command.upgrade(_config(connection), revision)
+    with engine.connect() as connection, _alone(connection):
+        command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Take the database back to ``revision`` (``base`` for empty)."""
-    with engine.connect() as connection:
-        with _alone(connection):
-            command.downgrade(_config(connection), revision)
+    with engine.connect() as connection, _alone(connection):
+        command.downgrade(_config(connection), revision)
 
 
 def require_current(engine: Engine) -> None:

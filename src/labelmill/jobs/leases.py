@@ -71,8 +71,8 @@ def check_wanted(connection: Connection, step: Step) -> None:
         raise JobCancelled(f"Job {step.job_id} is {row['state']}.")
 
 
-def finish(connection: Connection, step: Step, result: StepResult) -> list[str]:
-    """Record the step as done, add its new steps, open the next phase or end the job; return the ids of steps that became free.
+def finish(connection: Connection, step: Step, result: StepResult) -> list[tuple[str, str]]:
+    """Record the step as done, add its new steps, open the next phase or end the job; return (step id, queue) of steps that became free.
 
     A job that ended meanwhile takes no result. Raises StepLost when another worker holds the step.
     """
@@ -142,6 +142,12 @@ def any_free(connection: Connection, queues: Sequence[str] | None = None, job_id
     return any(is_due(now, row["not_before"], row["delay_seconds"]) for row in rows)
 
 
+def load(connection: Connection, step_id: str, attempt: int) -> Step | None:
+    """Return the step if this is still its attempt."""
+    step = _load(connection, step_id)
+    return step if step is not None and step.attempt == attempt else None
+
+
 def free_steps(connection: Connection, limit: int = 1000) -> list[tuple[str, str]]:
     """Return (step id, queue) of steps that are due, for waking workers."""
     now = clock.now()
@@ -150,21 +156,31 @@ def free_steps(connection: Connection, limit: int = 1000) -> list[tuple[str, str
     return [(row["id"], row["queue"]) for row in rows if is_due(now, row["not_before"], row["delay_seconds"])]
 
 
-def _advance(connection: Connection, job_id: str, phase: int) -> list[str]:
-    """Open the next phase once this one is done; return the ids of the steps that are free now."""
+def _advance(connection: Connection, job_id: str, phase: int) -> list[tuple[str, str]]:
+    """Open the next phase once this one is done; return (step id, queue) of the steps that this freed."""
     left = sa.select(sa.func.min(job_steps.c.phase)).where(job_steps.c.job_id == job_id, job_steps.c.state != StepState.DONE)
     next_phase = connection.scalar(left)
     if next_phase is None:
         service.succeed(connection, job_id)
         return []
-    if next_phase > phase:
-        service.open_phase(connection, job_id, next_phase)
-    free = sa.select(job_steps.c.id).where(job_steps.c.job_id == job_id, job_steps.c.state == StepState.QUEUED)
-    return list(connection.scalars(free))
+    if next_phase == phase:
+        return []
+    service.open_phase(connection, job_id, next_phase)
+    return free_of_job(connection, job_id)
+
+
+def free_of_job(connection: Connection, job_id: str) -> list[tuple[str, str]]:
+    """Return (step id, queue) of the job's free steps."""
+    free = sa.select(job_steps.c.id, job_steps.c.queue).where(
+        job_steps.c.job_id == job_id, job_steps.c.state == StepState.QUEUED
+    )
+    return [(row.id, row.queue) for row in connection.execute(free)]
 
 
 def _free(queues: Sequence[str] | None, job_id: str | None, step_id: str | None) -> sa.Select[Any]:
-    query = sa.select(job_steps.c.id, job_steps.c.job_id, job_steps.c.attempt, job_steps.c.not_before, job_steps.c.delay_seconds)
+    query = sa.select(
+        job_steps.c.id, job_steps.c.job_id, job_steps.c.attempt, job_steps.c.not_before, job_steps.c.delay_seconds
+    )
     query = query.where(job_steps.c.state == StepState.QUEUED)
     query = query.where(job_steps.c.queue.in_(list(queues))) if queues is not None else query
     query = query.where(job_steps.c.job_id == job_id) if job_id else query

@@ -65,6 +65,8 @@ def list_workers(connection: Connection) -> list[Worker]:
     """Return every registered worker process, alive or not yet found dead."""
     rows = connection.execute(sa.select(workers).order_by(workers.c.id)).mappings()
     return [
-        Worker(id=row["id"], host=row["host"], pid=row["pid"], runner=row["runner"], queues=tuple(row["queues"]), beat=row["beat"])
+        Worker(
+            id=row["id"], host=row["host"], pid=row["pid"], runner=row["runner"], queues=tuple(row["queues"]), beat=row["beat"]
+        )
         for row in rows
     ]

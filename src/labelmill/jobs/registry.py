@@ -58,5 +58,7 @@ class Registry:
         """Return the handler of a step; raises NotFound for a kind that another version of labelmill made."""
         kind = self._kinds.get(step.kind)
         if kind is None or step.name not in kind.handlers:
-            raise NotFound(f"This worker does not know how to run {step.name!r} of {step.kind!r}.", way_out="Run workers of one version.")
+            raise NotFound(
+                f"This worker does not know how to run {step.name!r} of {step.kind!r}.", way_out="Run workers of one version."
+            )
         return kind.handlers[step.name]

@@ -45,9 +45,10 @@ def submit(
         return known
     limits = limits or Limits()
     identifier = job_id or new_id()
+    phase = min((step.phase for step in steps), default=0)
     row = {
         "id": identifier, "kind": kind, "queue": queue, "state": JobState.QUEUED, "title": title, "params": params, "key": key,
-        "phase": min((step.phase for step in steps), default=0), "created_at": clock.now(), "created_by": created_by, "done": 0,
+        "phase": phase, "created_at": clock.now(), "created_by": created_by, "done": 0,
         "total": None, "unit": unit, "limit_seconds": limits.seconds, "limit_memory_mb": limits.memory_mb, "limit_tries": limits.tries,
     }  # fmt: skip
     try:
@@ -58,7 +59,7 @@ def submit(
         if key is not None and (known := _by_key(connection, key)):
             return known
         raise
-    add_steps(connection, identifier, queue, row["phase"], steps, countdown=countdown)
+    add_steps(connection, identifier, queue, phase, steps, countdown=countdown)
     return get(connection, identifier)
 
 
@@ -196,4 +197,3 @@ def _select() -> sa.Select[Any]:
 def _by_key(connection: Connection, key: str) -> Job | None:
     row = connection.execute(_select().where(jobs.c.key == key)).mappings().one_or_none()
     return job_from(row) if row else None
-

@@ -1,4 +1,4 @@
-"""Waking workers. A wake-up carries step ids only and may be lost or doubled: the sweep and the leases make up for it."""
+"""Waking workers. A wake-up carries a step's id only and may be lost or doubled: the sweep and the leases make up for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Waker(Protocol):
     #: ``local`` or ``celery``.
     runner: str
 
-    def wake(self, step_ids: Sequence[str]) -> None:
-        """Tell workers that these steps are free. Never raises: what is lost here is found by the sweep."""
+    def wake(self, steps: Sequence[tuple[str, str]]) -> None:
+        """Tell workers that these steps, as (step id, queue), are free. Never raises: what is lost here is found by the sweep."""
         ...
 
 
@@ -22,5 +22,5 @@ class PollingWaker:
 
     runner = "local"
 
-    def wake(self, step_ids: Sequence[str]) -> None:
+    def wake(self, steps: Sequence[tuple[str, str]]) -> None:
         """Do nothing."""

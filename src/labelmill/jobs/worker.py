@@ -3,53 +3,46 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 import structlog
 
-from labelmill.errors import JobStopped, LabelmillError, Unavailable, WorkerStopping
+from labelmill import clock
+from labelmill.errors import JobStopped, LabelmillError, Unavailable
 from labelmill.jobs import leases, presence, service
 from labelmill.jobs.heart import Heart, RunningStep
 from labelmill.logs import log_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from labelmill.db.database import Database
+    from sqlalchemy.engine import Connection
+
     from labelmill.jobs.model import Step, StepResult
-    from labelmill.jobs.registry import Registry
-    from labelmill.jobs.waker import Waker
-    from labelmill.settings import Settings
+    from labelmill.jobs.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class WorkerProcess:
     """What one worker process does, whoever tells it which step is next (polling or a message)."""
 
-    def __init__(
-        self,
-        database: Database,
-        registry: Registry,
-        waker: Waker,
-        settings: Settings,
-        *,
-        worker_id: str,
-        queues: Sequence[str],
-        stop: threading.Event | None = None,
-    ) -> None:
-        self.database = database
+    def __init__(self, runtime: Runtime, *, worker_id: str, queues: Sequence[str], stop: threading.Event | None = None) -> None:
+        self.database = runtime.database
         self.worker_id = worker_id
         self.queues = queues
         self.stop = stop or threading.Event()
-        self._registry = registry
-        self._waker = waker
-        self._settings = settings
+        self._registry = runtime.registry
+        self._waker = runtime.waker
+        self._settings = runtime.settings
         self._heart = Heart(
-            database, worker_id, seconds=settings.heartbeat_seconds, lease_seconds=settings.lease_seconds
+            self.database, worker_id, seconds=self._settings.heartbeat_seconds, lease_seconds=self._settings.lease_seconds
         )
 
-    def __enter__(self) -> WorkerProcess:
+    def __enter__(self) -> Self:
         self.database.transact(presence.arrive, self.worker_id, runner=self._waker.runner, queues=self.queues)
         self._heart.start()
         return self
@@ -94,12 +87,9 @@ class WorkerProcess:
         log.info("step begins", kind=step.kind, attempt=step.attempt)
         try:
             result = self._registry.handler(step)(running)
-        except WorkerStopping:
-            log.info("step handed back")
-            self.database.transact(leases.hand_back, step)
         except JobStopped as verdict:
-            log.info("step stopped", reason=verdict.message)
-            self.database.transact(leases.hand_back, step)
+            log.info("step handed back", reason=verdict.message)
+            self._report(leases.hand_back, step)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is the step's outcome
             self._failed(step, error)
         else:
@@ -109,17 +99,28 @@ class WorkerProcess:
 
     def _finished(self, step: Step, result: StepResult) -> None:
         try:
-            free = self.database.transact(leases.finish, step, result)
+            free = self._report(leases.finish, step, result)
         except JobStopped as verdict:
             log.warning("late result refused", reason=verdict.message)
             return
         log.info("step done", done=result.done)
         self._waker.wake(free)
 
+    def _report(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Tell the database the outcome; a database that is away is waited for as long as the lease may still be ours."""
+        deadline = clock.monotonic() + self._settings.lease_seconds
+        while True:
+            try:
+                return self.database.transact(verb, *args, **kwargs)
+            except Unavailable:
+                if clock.monotonic() > deadline:
+                    raise
+                clock.sleep(0.5)
+
     def _failed(self, step: Step, error: Exception) -> None:
         error_id = log_error(error)
         final = isinstance(error, LabelmillError) and not error.retryable
-        parked = self.database.transact(leases.fail, step, describe(error, error_id), final=final)
+        parked = self._report(leases.fail, step, describe(error, error_id), final=final)
         log.error("step parked" if parked else "step failed, will be tried again", error=error_id, tries=step.tries + 1)
 
     def _has_ended(self, job_id: str) -> bool:

@@ -1,0 +1,119 @@
+"""Celery as the runner: messages that carry a step's id wake worker processes; the database still decides who runs what."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery import Celery
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from labelmill.errors import Unavailable
+from labelmill.jobs.child import GRACE_SECONDS, stop_with_parent
+from labelmill.jobs.worker import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labelmill.jobs.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+TASK = "labelmill.step"
+#: Seconds until an unacknowledged message is delivered again by Redis; harmless, since a leased step is not run twice.
+VISIBILITY_SECONDS = 3600
+
+
+def make_celery(broker_url: str, queues: Sequence[str]) -> Celery:
+    """Return a Celery app that speaks JSON, acknowledges late, prefetches one message and keeps no results."""
+    app = Celery("labelmill", broker=broker_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=4,
+        broker_heartbeat=0,
+        broker_transport_options={"visibility_timeout": VISIBILITY_SECONDS, "socket_timeout": 10, "socket_connect_timeout": 4},
+        enable_utc=True,
+        result_backend=None,
+        task_acks_late=True,
+        task_create_missing_queues=True,
+        task_ignore_result=True,
+        task_queues=[Queue(queue_name(name), Exchange("labelmill", type="direct"), routing_key=name) for name in queues],
+        task_reject_on_worker_lost=True,
+        task_serializer="json",
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+def queue_name(queue: str) -> str:
+    """Return the name of a queue in the broker, apart from those of other programs there."""
+    return f"labelmill.{queue}"
+
+
+class CeleryWaker:
+    """Sends one message per free step; what cannot be sent is left to the sweep."""
+
+    runner = "celery"
+
+    def __init__(self, broker_url: str, *, queues: Sequence[str]) -> None:
+        self._app = make_celery(broker_url, queues)
+
+    def wake(self, steps: Sequence[tuple[str, str]]) -> None:
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=4)
+                with self._app.amqp.Producer(connection) as producer:
+                    for step_id, queue in steps:
+                        self._send(producer, step_id, queue)
+        except (OperationalError, OSError) as error:
+            log.warning(
+                "broker away, workers are woken later",
+                reason=str(error).splitlines()[0] if str(error) else "",
+                steps=len(steps),
+            )
+
+    def _send(self, producer: Any, step_id: str, queue: str) -> None:
+        target = Queue(queue_name(queue), Exchange("labelmill", type="direct"), routing_key=queue)
+        self._app.send_task(TASK, args=[step_id], queue=target, producer=producer, ignore_result=True, retry=False)
+
+
+def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> None:
+    """Run the steps that messages name, one at a time in this process, until the parent closes our standard input."""
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    app = make_celery(runtime.settings.broker_url or "", queues)
+    process = WorkerProcess(runtime, worker_id=worker_id, queues=queues, stop=stop)
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]
+    def run(step_id: str) -> None:
+        try:
+            process.run_next(step_id=str(step_id))
+        except Unavailable as error:
+            # The message may go: the sweep sends another one once the database is back.
+            log.warning("database away", reason=error.message)
+
+    def end() -> None:
+        stop.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stop_with_parent(end, seconds=runtime.settings.stop_seconds + GRACE_SECONDS)
+    arguments = [
+        "worker",
+        "--pool=solo",
+        "--concurrency=1",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        f"--hostname={worker_id}",
+    ]
+    with process:
+        app.worker_main(arguments)
