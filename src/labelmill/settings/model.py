@@ -246,6 +246,12 @@ def accepted_words(name: str) -> str:
     )
 
 
+def default_text(name: str) -> str:
+    """Return a field's default as text, the same on every machine; empty where nothing is set."""
+    shown = about_field(name).shown
+    return _text(Settings.model_fields[name].default, open_secrets=False) if shown is None else shown
+
+
 def is_secret(name: str) -> bool:
     """Tell whether a field's value must never be shown."""
     return "SecretStr" in str(Settings.model_fields[name].annotation)

@@ -158,8 +158,8 @@ def _unknown(layer: Mapping[str, str], origin: str) -> list[str]:
 
 
 def _meant(name: str) -> str:
-    close = get_close_matches(name, [env_name(one) for one in Settings.model_fields], n=1, cutoff=0.75)
-    return f"; {close[0]} is meant, perhaps" if close else "; `labelmill settings` lists them all"
+    close = get_close_matches(name.removeprefix(PREFIX).lower(), Settings.model_fields, n=1)
+    return f"; {env_name(close[0])} is meant, perhaps" if close else "; `labelmill settings` lists them all"
 
 
 def _read_env_file(path: Path | None, mistakes: list[str]) -> dict[str, str]:

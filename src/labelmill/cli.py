@@ -1,0 +1,170 @@
+"""The root of ``labelmill <verb>``: finds the verb, runs it, and turns whatever happens into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+from labelmill import __version__
+from labelmill.errors import BadInput, LabelmillError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Verb, the Typer app or function behind it, and its line in ``labelmill --help``. The module is imported only when its verb is
+#: called or completed, which keeps the rest quick. A feature adds its line here together with its ``<feature>/cli.py`` and then runs
+#: ``python -m labelmill.reference``, which writes the verb into docs/reference/cli.md.
+VERBS = (("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),)
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+USAGE = 2
+
+
+class PipeBroken(Exception):
+    """A verb met a broken pipe. The library below would end in silence, even if the pipe is not stdout's."""
+
+
+class VerbGroup(TyperGroup):
+    """The verbs of VERBS, each a placeholder with its help line until it is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, _target, summary in VERBS:
+            self.add_command(TyperCommand(name, help=summary), name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs in the order of VERBS."""
+        del ctx
+        return [name for name, _target, _summary in VERBS]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb that is called, imported now."""
+        targets = {name: target for name, target, _summary in VERBS}
+        if args and args[0] in targets:
+            self.add_command(load_verb(args[0], targets[args[0]]), args[0])
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeBroken from error
+
+
+def load_verb(name: str, target: str) -> Any:
+    """Import ``module:attribute`` and return it as the command ``name``: a Typer app as a group of verbs, a function as one verb."""
+    module, _, attribute = target.partition(":")
+    found = getattr(import_module(module), attribute)
+    parent = typer.Typer(add_completion=False)
+    parent.callback()(lambda: None)
+    if isinstance(found, typer.Typer):
+        parent.add_typer(found, name=name)
+    else:
+        parent.command(name)(found)
+    return typer.main.get_group(parent).commands[name]
+
+
+app = typer.Typer(name="labelmill", cls=VerbGroup, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"labelmill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a setting for this run, as in --set port=9000; may be repeated."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Raw rows in, trusted labels out."""
+    from labelmill.console import Invocation
+
+    context.obj = Invocation(dict(_split(assignment) for assignment in assignments or ()))
+
+
+def _split(assignment: str) -> tuple[str, str]:
+    name, separator, value = assignment.partition("=")
+    if not separator or not name.strip():
+        raise typer.BadParameter(f"{assignment!r} is not of the form NAME=VALUE.", param_hint="--set")
+    return name, value
+
+
+def root_command() -> Any:
+    """Return the root with every verb imported: for pages and checks that look at all of them."""
+    command: Any = typer.main.get_command(app)
+    for name, target, _summary in VERBS:
+        command.add_command(load_verb(name, target), name)
+    return command
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; results go to stdout, everything else to stderr."""
+    try:
+        code = typer.main.get_command(app).main(list(arguments), prog_name="labelmill", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the outermost door: nobody above could tell the user
+        return _end(error, json="--json" in arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _end(error: Exception, *, json: bool) -> int:
+    """Tell an error in the form that fits and return its exit code."""
+    if isinstance(error, (PipeBroken, BrokenPipeError)) and _drop_closed_stdout():
+        return PIPE_CLOSED
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed when it was raised
+        return USAGE
+    if isinstance(error, TyperException):
+        return _report(_as_bad_input(error), json=json)
+    return _report(error.__cause__ if isinstance(error, PipeBroken) and error.__cause__ else error, json=json)
+
+
+def _as_bad_input(error: TyperException) -> BadInput:
+    context = getattr(error, "ctx", None)
+    place = context.command_path if context else "labelmill"
+    return BadInput(error.format_message(), where=place, way_out=f"`{place} --help` shows how it is written.")
+
+
+def _report(error: BaseException, *, json: bool) -> int:
+    """Tell an error in one line and log it; the log line is shown only at level debug, as the one line is on the same stderr."""
+    from labelmill import console, logs
+
+    if not logs.is_configured():
+        # The settings were not read, or are what is wrong.
+        logs.configure("debug" if os.environ.get("LABELMILL_LOG_LEVEL", "").lower() == "debug" else "info")
+    identity = logs.log_error(error, level="debug")
+    console.print_error(error, identity, json=json)
+    return error.exit_code if isinstance(error, LabelmillError) else 1
+
+
+def _drop_closed_stdout() -> bool:
+    """Tell whether stdout is closed at its other end; if so, send what is left nowhere, or Python complains at its end."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    if not any(event & select.POLLERR for _descriptor, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
