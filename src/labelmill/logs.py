@@ -29,7 +29,7 @@ _RESERVED = frozenset({*_FIRST, "event", "exception"})
 _CONSOLE_KEYS: dict[str, Any] = {"event_key": "message", "timestamp_key": "time", "pad_event_to": 0}
 _FIELDS = "labelmill_fields"
 _ID = "labelmill_id"
-_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*):[^\s/]*@")
+_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*):\S*@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -15,7 +16,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 LARGEST = 1_000_000_000
 SECRET_LENGTH = 32
 SECRET_VARIETY = 8
-WEAK_WORDS = ("better_secret", "change", "default", "example", "letmein", "password", "qwerty", "secret", "12345", "abcdef")
+WEAK_WORDS = (
+    "better_secret",
+    "change",
+    "default",
+    "example",
+    "letmein",
+    "password",
+    "qwerty",
+    "secret",
+    "123456789",
+    "abcdefghi",
+)
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 BROKERS = ("amqp", "amqps", "redis", "rediss")
 _CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://[^:/@]*):.*@", re.IGNORECASE | re.DOTALL)
@@ -47,7 +59,7 @@ def mask_url(url: str) -> str:
 def _check_database(url: str) -> str:
     backend = _scheme(url, DATABASES).partition("+")[0]
     if backend == "sqlite":
-        return url
+        return _check_sqlite(url)
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -59,6 +71,15 @@ def _check_database(url: str) -> str:
         raise ValueError("it must name the host")
     if not parsed.database:
         raise ValueError("it must name the database after the host")
+    return url
+
+
+def _check_sqlite(url: str) -> str:
+    file = url.partition("://")[2].partition("?")[0]
+    if file in {"", "/", "/:memory:"}:
+        raise ValueError(
+            "it must name a file, as in sqlite:////data/labelmill.db: a database in memory is seen by one process only"
+        )
     return url
 
 
@@ -110,23 +131,36 @@ def _expand(path: Path) -> Path:
 
 
 def _check_data_dir(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
+    if "?" in str(path):
+        raise ValueError("it must not hold a question mark, which would end the path in the database's URL")
+    mode = _mode(path)
+    if mode and not stat.S_ISDIR(mode):
         raise ValueError("it must be a folder, and there is a file at that path")
-    if path.is_dir() and not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if mode and not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise ValueError("it must be a folder that may be written to; change its permissions or name another")
     return path
 
 
 def _check_folder(path: Path) -> Path:
-    if not path.is_dir():
+    if not stat.S_ISDIR(_mode(path)):
         raise ValueError("there is no such folder")
     return path
 
 
 def _check_file(path: Path) -> Path:
-    if not path.is_file():
+    if not stat.S_ISREG(_mode(path)):
         raise ValueError("there is no such file")
     return path
+
+
+def _mode(path: Path) -> int:
+    """Return what is at a path, 0 for nothing; raises ValueError where that cannot be known (too long, not allowed ...)."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise ValueError(f"the path cannot be used ({error.strerror})") from None
 
 
 def _split(value: object) -> object:

@@ -124,13 +124,13 @@ def _postgres(layer: Mapping[str, str]) -> tuple[list[str], str]:
     host = layer.get("PGHOST", "")
     if not host:
         return [], ""
-    user, password = quote(layer.get("PGUSER", ""), safe=""), quote(layer.get("PGPASSWORD", ""), safe="")
+    user, password = _quoted(layer.get("PGUSER", "")), _quoted(layer.get("PGPASSWORD", ""))
     login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     port = f":{layer['PGPORT']}" if layer.get("PGPORT") else ""
-    database = quote(layer.get("PGDATABASE") or layer.get("PGUSER") or "postgres", safe="")
+    database = _quoted(layer.get("PGDATABASE") or layer.get("PGUSER") or "postgres")
     used = [name for name in about_field("database_url").also if layer.get(name)]
     if host.startswith("/"):  # the folder of a Unix socket
-        return used, f"postgresql://{login}{port}/{database}?host={quote(host)}"
+        return used, f"postgresql://{login}{port}/{database}?host={_quoted(host)}"
     return used, f"postgresql://{login}{_bracketed(host)}{port}/{database}"
 
 
@@ -138,6 +138,11 @@ def _redis(layer: Mapping[str, str]) -> tuple[list[str], str]:
     host = layer.get("REDIS_HOST", "")
     used = [name for name in about_field("broker_url").also if layer.get(name)]
     return used, f"redis://{_bracketed(host)}:{layer.get('REDIS_PORT') or 6379}/0" if host else ""
+
+
+def _quoted(text: str) -> str:
+    # An environment may hold bytes that are not UTF-8; Python shows them as lone surrogates.
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def _bracketed(host: str) -> str:
