@@ -30,6 +30,7 @@ _CONSOLE_KEYS: dict[str, Any] = {"event_key": "message", "timestamp_key": "time"
 _FIELDS = "labelmill_fields"
 _ID = "labelmill_id"
 _PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*):\S*@")
+_CONTROL_IN_BLOCK = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -107,7 +108,8 @@ class StderrHandler(logging.Handler):
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
         except Exception:  # noqa: BLE001 - a log line that fails must not stop the work; the library tells it on stderr
-            self.handleError(record)
+            with contextlib.suppress(Exception):  # stderr itself is closed
+                self.handleError(record)
 
 
 def _formatter(log_format: str) -> ProcessorFormatter:
@@ -159,7 +161,10 @@ def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {**{name: event[name] for name in _FIRST}, **event}
 
 
-def _one_line(_logger: object, _method: str, event: EventDict) -> EventDict:
-    # A line end inside a message could forge a second log line; JSON escapes it by itself.
-    event["message"] = _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(event["message"]))
-    return event
+def _escape(_logger: object, _method: str, event: EventDict) -> EventDict:
+    # A line end or terminal code from outside could forge a second log line; JSON escapes them by itself.
+    return {name: _escaped(value, _CONTROL_IN_BLOCK if name == "exception" else _CONTROL) for name, value in event.items()}
+
+
+def _escaped(value: Any, pattern: re.Pattern[str]) -> Any:
+    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode(), value) if isinstance(value, str) else value
