@@ -200,8 +200,13 @@ def start(kind: str, folder: Path, probe: Callable[[str], None]) -> str:
             extra_groups=[] if place.account else None,
         )
     (folder / "pid").write_text(str(process.pid))
-    _wait_until_it_answers(process, url, probe, folder)
-    process.returncode = 0  # it outlives us on purpose: no warning about a child that still runs
+    try:
+        _wait_until_it_answers(process, url, probe, folder)
+    except ServerFailedError:
+        stop(kind, folder)
+        raise
+    finally:
+        process.returncode = 0  # it outlives us on purpose, or is stopped and waited for: no warning about a child that runs
     _write(folder / "url", url, None)
     return url
 

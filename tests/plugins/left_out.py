@@ -35,4 +35,4 @@ def _reason(report: Any) -> str:
 
 
 def _line(count: int, name: str, remedy: str) -> str:
-    return f"left out: {count} {'test' if count == 1 else 'tests'} that need {name}: {remedy}"
+    return f"left out: {count} {'test that needs' if count == 1 else 'tests that need'} {name}: {remedy}"
