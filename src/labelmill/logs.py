@@ -117,7 +117,7 @@ def _formatter(log_format: str) -> ProcessorFormatter:
     if log_format == "console":
         plain = structlog.dev.plain_traceback
         last = [
-            _one_line,
+            _escape,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain, **_CONSOLE_KEYS),
         ]
     before: list[Processor] = [
