@@ -19,22 +19,31 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 #: Seconds that a statement waits for a lock before it is given up (and tried again).
 LOCK_SECONDS = 8
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
+DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
 
 
-def make_engine(url: str | URL, *, pool_size: int = 5) -> Engine:
+def make_engine(url: str | URL, *, pool_size: int = 5, foreign: bool = False) -> Engine:
     """Return an engine for labelmill's own tables on SQLite, PostgreSQL or MariaDB; it connects when first used.
 
+    ``foreign`` is for a database that is somebody else's: a SQLite file keeps its own journal mode then.
     Raises Unavailable where the driver is not installed, saying which extra brings it.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     parsed = parsed.set(drivername=DRIVERS.get(backend, backend))
     try:
-        return _MAKERS[parsed.get_backend_name()](parsed, pool_size)
+        engine = _MAKERS[parsed.get_backend_name()](parsed, pool_size)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         extra = {"postgresql": "postgres", "mysql": "mariadb"}.get(parsed.get_backend_name(), "")
         raise Unavailable(f"The driver for {backend} is not installed.", way_out=f"pip install 'labelmill[{extra}]'") from error
+    if foreign and engine.dialect.name == "sqlite":
+        event.remove(engine, "connect", _prepare_sqlite)
+    return engine
 
 
 def _make_sqlite(url: URL, pool_size: int) -> Engine:
@@ -92,5 +101,3 @@ def _make_mysql(url: URL, pool_size: int) -> Engine:
 
 
 _MAKERS = {"sqlite": _make_sqlite, "postgresql": _make_postgresql, "mysql": _make_mysql}
-
-

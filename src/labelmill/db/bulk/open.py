@@ -1,0 +1,19 @@
+"""One way to open whatever holds rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labelmill.db.bulk.files import FileOptions, open_file
+from labelmill.db.bulk.sql import open_table
+
+if TYPE_CHECKING:
+    from labelmill.db.bulk.location import Location
+    from labelmill.db.bulk.model import Source
+
+_DETECT = FileOptions()
+
+
+def open_source(location: Location, *, options: FileOptions = _DETECT) -> Source:
+    """Return the file or table at ``location``, opened for reading only; raises BadSource, BadFile or Unavailable."""
+    return open_file(location, options=options) if location.is_file else open_table(location)

@@ -1,0 +1,188 @@
+"""From rows to results, and from results to production: pure functions of frames.
+
+A *result* is one row per labelled record, group and name; *production* is one row per (author, label): the latest, after the
+majority of an author's records has settled each group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from labelmill.errors import BadSource
+from labelmill.labeltasks.model import MOST_UNMAPPED, Columns, Figures, LabelTask
+from labelmill.labeltasks.times import MOMENT, as_moments, in_range
+
+if TYPE_CHECKING:
+    from labelmill.rules.matcher import Matcher
+
+#: What every result and every production row says, in the order of the written columns; the names are the predecessor's.
+RESULT_COLUMNS = ("id", "task_id", "source_author", "panel", "create_time", "field_content", "match_content", "match_meta")
+RESULT_SCHEMA = pl.Schema({name: MOMENT if name == "create_time" else pl.String() for name in RESULT_COLUMNS})
+#: A row of a file: all names stand in one file, so each row says its own.
+FILE_COLUMNS = (*RESULT_COLUMNS, "name")
+FILE_SCHEMA = pl.Schema({name: RESULT_SCHEMA.get(name, pl.String()) for name in FILE_COLUMNS})
+#: A result as it travels between steps: where it belongs, its group, and its place in the source for a stable order.
+PART_SCHEMA = pl.Schema({"name": pl.String(), "group": pl.String(), **RESULT_SCHEMA, "place": pl.Int64()})
+AUTHOR_SCHEMA = pl.Schema({"name": pl.String(), "source_author": pl.String()})
+#: The names of an author's best labels per group; ``rivals`` is how many share the best count.
+_AUTHOR = ["name", "source_author"]
+
+
+class Names:
+    """Which names the rows of a source id belong to; an id may have several, one that the map does not know has its own."""
+
+    def __init__(self, task: LabelTask) -> None:
+        self._only = task.name if task.source_map is None else None
+        pairs = [(source, name) for name, sources in (task.source_map or {}).items() for source in sources]
+        self._map = pl.DataFrame(pairs, schema={"source": pl.String, "name": pl.String}, orient="row")
+
+    def attach(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return ``frame`` with the column ``name``; rows of an id with several names are repeated."""
+        if self._only is not None:
+            return frame.with_columns(pl.lit(self._only).alias("name"))
+        joined = frame.join(self._map, on="source", how="left", nulls_equal=True, maintain_order="left")
+        return joined.with_columns(pl.coalesce("name", "source", pl.lit("unknown")))
+
+    def unmapped(self, counts: pl.DataFrame) -> dict[str, int]:
+        """Return the rows of each source id without a name of its own; ``counts`` has source and rows."""
+        if self._only is not None:
+            return {}
+        left = counts.join(self._map, on="source", how="anti", nulls_equal=True)
+        return {source if source is not None else "unknown": rows for source, rows in left.select("source", "rows").iter_rows()}
+
+
+class Labelling:
+    """Labels the frames of one part and keeps what the part leaves behind: results, the authors it saw, and its figures."""
+
+    def __init__(self, task: LabelTask, matcher: Matcher, task_id: str, *, id_prefix: str = "", first_row: int = 0) -> None:
+        self.figures = Figures()
+        self._task = task
+        self._matcher = matcher
+        self._task_id = task_id
+        self._id_prefix = id_prefix
+        self._names = Names(task)
+        self._results: list[pl.DataFrame] = []
+        self._authors: list[pl.DataFrame] = []
+        self._place = first_row
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Label one frame with the task's columns."""
+        rows = self._in_range(standard(frame, self._task.columns, self._place, self._id_prefix))
+        self._place += frame.height
+        run = self._matcher.run(rows["text"])
+        labels = run.frame.select("row", "group", panel="label", match_meta="match_meta")
+        results = self._names.attach(self._as_results(rows, labels)).select(PART_SCHEMA.names())
+        by_source = rows.group_by("source").agg(rows=pl.len())
+        received = self._names.attach(by_source).group_by("name").agg(pl.col("rows").sum())
+        self._results.append(results)
+        self._authors.append(self._names.attach(rows.select("source", "source_author").drop_nulls("source_author").unique()))
+        self.figures += Figures(
+            rows_read=rows.height,
+            rows_without_text=run.counts.empty,
+            rows_labelled=run.counts.labelled,
+            rows_without_author=results["source_author"].null_count() if self._task.columns.author else 0,
+            ties=run.counts.ties,
+            received=dict(received.iter_rows()),
+            results=_count(results, "name"),
+            labels=_count(results, "panel"),
+            unmapped=self._names.unmapped(by_source),
+        )
+        if len(self.figures.unmapped) > MOST_UNMAPPED:
+            raise BadSource(
+                f"More than {MOST_UNMAPPED} sources are not in the source map.", where=str(self._task.columns.source),
+                way_out="Is this the column with the source ids? Add them to the map, or leave the map out.",
+            )  # fmt: skip
+
+    def results(self) -> pl.DataFrame:
+        """Return the part's results as ``PART_SCHEMA`` says, in the order of the source."""
+        return pl.concat([PART_SCHEMA.to_frame(), *self._results])
+
+    def authors(self) -> pl.DataFrame:
+        """Return the part's distinct authors as ``AUTHOR_SCHEMA`` says."""
+        found = [frame.select(_AUTHOR) for frame in self._authors]
+        return pl.concat([AUTHOR_SCHEMA.to_frame(), *found]).unique()
+
+    def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self._task.start is None and self._task.end is None:
+            return rows
+        kept = rows.filter(in_range(self._task))
+        without = rows["time"].null_count()
+        self.figures += Figures(rows_without_time=without, rows_outside=rows.height - kept.height - without)
+        return kept
+
+    def _as_results(self, rows: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+        hit = rows[labels["row"]]
+        return pl.concat([hit, labels.drop("row")], how="horizontal").with_columns(
+            task_id=pl.lit(self._task_id),
+            create_time=pl.col("time"),
+            field_content=pl.col("source").fill_null(""),
+            match_content=pl.col("text"),
+        )
+
+
+def standard(frame: pl.DataFrame, columns: Columns, first_place: int = 0, id_prefix: str = "") -> pl.DataFrame:
+    """Return a source's frame as id, text, source, source_author, time and place, whatever its columns are called.
+
+    Rows without an id column are numbered from ``first_place`` + 1, after ``id_prefix``.
+    """
+    place = pl.int_range(first_place, first_place + frame.height, dtype=pl.Int64)
+    text = {role: _text(name) for role, name in (("id", columns.id), ("text", columns.text), ("source", columns.source))}
+    author = _text(columns.author)
+    time = as_moments(frame[columns.time]) if columns.time else pl.Series([None] * frame.height, dtype=MOMENT)
+    numbered = pl.lit(id_prefix) + (place + 1).cast(pl.String)
+    return frame.select(
+        place.alias("place"),
+        (text["id"].fill_null("") if columns.id else numbered).alias("id"),
+        text["text"].alias("text"),
+        text["source"].alias("source"),
+        (text["source"].fill_null("") + "_" + author if columns.source else author).alias("source_author"),
+        time.alias("time"),
+    )
+
+
+def production(results: pl.DataFrame, tie: str) -> tuple[pl.DataFrame, int]:
+    """Return the production rows of complete authors and how many of their groups were tied.
+
+    In each group the label with the most records stays, with its latest record; labels with equally many are all dropped
+    (``tie`` is ``drop``) or all kept. Records at the same moment are told apart by their place in the source.
+    """
+    known = results.filter(pl.col("source_author").is_not_null())
+    latest = known.sort("create_time", "place", nulls_last=False, maintain_order=True)
+    label = [*_AUTHOR, "group", "panel"]
+    others = [name for name in PART_SCHEMA.names() if name not in label]
+    counted = latest.group_by(label, maintain_order=True).agg(pl.col(others).last(), records=pl.len())
+    best = pl.col("records") == pl.col("records").max().over([*_AUTHOR, "group"])
+    winners = counted.filter(best).with_columns(rivals=pl.len().over([*_AUTHOR, "group"]))
+    tied = winners.filter(pl.col("rivals") > 1).select([*_AUTHOR, "group"]).n_unique()
+    kept = winners if tie == "keep" else winners.filter(pl.col("rivals") == 1)
+    return kept.select(PART_SCHEMA.names()).sort("name", "source_author", "panel"), tied
+
+
+def in_buckets(frame: pl.DataFrame, buckets: int) -> dict[int, pl.DataFrame]:
+    """Split rows by author into ``buckets`` frames, so that all rows of one author meet in one; rows without an author go to the first."""
+    if buckets == 1:
+        return {0: frame}
+    bucket = (pl.col("source_author").hash(seed=7) % buckets).fill_null(0)
+    parts = frame.with_columns(bucket=bucket.cast(pl.Int64)).partition_by("bucket", as_dict=True, include_key=False)
+    return {int(str(key[0])): part for key, part in parts.items()}
+
+
+def count_authors(authors: pl.LazyFrame) -> dict[str, int]:
+    """Return how many distinct authors each name has."""
+    return dict(authors.unique().group_by("name").agg(pl.len()).collect(engine="streaming").iter_rows())
+
+
+def with_memory(figures: Figures, peak_memory_mb: float) -> Figures:
+    """Return the figures with the step's highest memory."""
+    return replace(figures, peak_memory_mb=round(peak_memory_mb, 1))
+
+
+def _text(name: str | None) -> pl.Expr:
+    return pl.col(name).cast(pl.String) if name else pl.lit(None, dtype=pl.String)
+
+
+def _count(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(frame.group_by(column).len().iter_rows())

@@ -1,0 +1,123 @@
+"""A label task's own folder: what its steps leave for later steps. Every file is complete or absent, and named by its step."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from typing import TYPE_CHECKING
+
+import orjson
+import polars as pl
+
+from labelmill.errors import Unavailable
+from labelmill.ids import new_id
+from labelmill.labeltasks.frames import AUTHOR_SCHEMA, FILE_COLUMNS, PART_SCHEMA, in_buckets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from labelmill.db.bulk.model import Reject
+
+#: Results of each step that are kept for samples, drawn at random.
+SAMPLE_ROWS = 1000
+
+
+class Workplace:
+    """The folder of one task. Steps of one task that run on several machines must share it."""
+
+    def __init__(self, root: Path, task_id: str) -> None:
+        self.folder = root / "label-tasks" / task_id
+
+    @property
+    def pieces(self) -> Path:
+        """Where a source that cannot be split is spooled to."""
+        return self.folder / "pieces"
+
+    def write_step(self, step: str, results: pl.DataFrame, authors: pl.DataFrame, *, buckets: int, keep_order: bool) -> None:
+        """Keep what one label step found, by bucket, and a sample; ``keep_order`` also keeps the results as they stood."""
+        for bucket, frame in in_buckets(results, buckets).items():
+            self._write_frame(self._part("labels", bucket, step), frame)
+        for bucket, frame in in_buckets(authors, buckets).items():
+            self._write_frame(self._part("authors", bucket, step), frame)
+        sample = results.with_columns(draw=pl.col("place").hash(seed=zlib.crc32(step.encode()))).bottom_k(
+            SAMPLE_ROWS, by="draw"
+        )
+        self._write_frame(self.folder / "samples" / f"{step}.parquet", sample)
+        if keep_order:
+            self._write_frame(self.folder / "results" / f"{step}.parquet", results.select(FILE_COLUMNS))
+
+    def write_production(self, bucket: int, frame: pl.DataFrame) -> None:
+        """Keep one bucket's production."""
+        self._write_frame(self.folder / "production" / f"{bucket:05d}.parquet", frame.select(FILE_COLUMNS))
+
+    def labels(self, bucket: int) -> pl.LazyFrame:
+        """Return one bucket's results of all steps."""
+        return self._scan(self.folder / "labels" / str(bucket), PART_SCHEMA)
+
+    def authors(self, bucket: int) -> pl.LazyFrame:
+        """Return one bucket's authors of all steps; one that several steps saw stands there several times."""
+        return self._scan(self.folder / "authors" / str(bucket), AUTHOR_SCHEMA)
+
+    def results(self) -> list[Path]:
+        """Return the files of the results in the order of the source."""
+        return _files(self.folder / "results")
+
+    def production(self) -> list[Path]:
+        """Return the files of production, bucket by bucket."""
+        return _files(self.folder / "production")
+
+    def sample(self) -> pl.DataFrame:
+        """Return a uniform sample of all results so far, with its draw as the column ``draw``."""
+        files = _files(self.folder / "samples")
+        if not files:
+            return PART_SCHEMA.to_frame().with_columns(draw=pl.lit(0, dtype=pl.UInt64))
+        return pl.concat([pl.read_parquet(file, glob=False) for file in files]).bottom_k(SAMPLE_ROWS, by="draw")
+
+    def write_rejects(self, step: str, rejects: Sequence[Reject], rejected: int) -> None:
+        """Keep the rows that the source could not give: the first few thousand with their reason, the others counted."""
+        if rejected:
+            rows = [{"place": reject.place, "reason": reject.reason, "text": reject.text} for reject in rejects]
+            content = orjson.dumps({"rejected": rejected, "rows": rows})
+            self._write(self.folder / "rejects" / f"{step}.json", lambda path: path.write_bytes(content))
+
+    def rejects(self) -> list[dict[str, object]]:
+        """Return the rejected rows that were kept, in the order of the source."""
+        folder = self.folder / "rejects"
+        files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+        return [row for file in files for row in orjson.loads(file.read_bytes())["rows"]]
+
+    def tidy(self) -> None:
+        """Remove what only later steps needed; samples and rejects stay."""
+        for name in ("labels", "authors", "results", "production", "pieces"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _part(self, kind: str, bucket: int, step: str) -> Path:
+        return self.folder / kind / str(bucket) / f"{step}.parquet"
+
+    def _write_frame(self, path: Path, frame: pl.DataFrame) -> None:
+        self._write(path, lambda temporary: frame.write_parquet(temporary, compression="lz4", statistics=False))
+
+    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own for each try: two workers that write the same step must not meet in one file.
+        temporary = path.with_name(f".{path.name}.{new_id()}")
+        try:
+            write(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            way_out = "Free some space; the task goes on where it stopped."
+            raise Unavailable(f"Cannot write: {error.strerror or error}.", where=str(path.parent), way_out=way_out) from error
+
+    def _scan(self, folder: Path, schema: pl.Schema) -> pl.LazyFrame:
+        files = _files(folder)
+        return pl.scan_parquet(files, glob=False) if files else schema.to_frame().lazy()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
