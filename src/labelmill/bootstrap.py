@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from labelmill.accounts.secret import Keys, load_keys
 from labelmill.db import migrate
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
@@ -24,6 +26,11 @@ class App:
     database: Database
     registry: Registry
     waker: Waker
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys that are derived from the secret; raises BadSettings where there is none and none may be made."""
+        return load_keys(self.settings)
 
     @property
     def runtime(self) -> Runtime:

@@ -8,8 +8,10 @@
     |   |-- BadFile                bad-file                422     2
     |   |-- BadRules               bad-rules               422     2
     |   |-- BadSource              bad-source              422     2
-    |   `-- TooLarge               too-large               413     2
+    |   |-- TooLarge               too-large               413     2
+    |   `-- TooSlow                too-slow                408     2
     |-- NotFound                   not-found               404     3
+    |   `-- MethodNotAllowed       method-not-allowed      405     3
     |-- Conflict                   conflict                409     4
     |-- Unauthenticated            unauthenticated         401     5
     |-- Forbidden                  forbidden               403     5
@@ -108,12 +110,27 @@ class TooLarge(BadInput):
     status = 413
 
 
+class TooSlow(BadInput):
+    """The input did not arrive within the time that is set for it."""
+
+    code = "too-slow"
+    status = 408
+    retryable = True
+
+
 class NotFound(LabelmillError):
     """There is no such thing."""
 
     code = "not-found"
     status = 404
     exit_code = 3
+
+
+class MethodNotAllowed(NotFound):
+    """This address does not know this method."""
+
+    code = "method-not-allowed"
+    status = 405
 
 
 class Conflict(LabelmillError):

@@ -1,0 +1,81 @@
+"""The web app: routers, pages, layers and the one error handler, put together."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+
+from labelmill import __version__
+from labelmill.accounts.limits import Attempts
+from labelmill.accounts.model import Leaps
+from labelmill.web import middleware, problems
+from labelmill.web.metrics import Metrics
+from labelmill.web.rendering import Renderer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from labelmill.bootstrap import App
+
+#: Modules with a ``router``, in the order of the document. A feature adds its ``routes`` and ``pages`` here.
+ROUTERS = (
+    "labelmill.web.routes",
+    "labelmill.web.jobs.routes",
+)
+STATIC = Path(__file__).parent / "static"
+#: Handlers run in this many threads: no more than the database's pool has connections.
+THREADS = 14
+DESCRIPTION = (
+    "Raw rows in, trusted labels out. Send `Authorization: Bearer <token>` (`labelmill token create` makes one); lists come in pages "
+    "with a `cursor`; every error has one shape, whose `id` is in the log."
+)
+
+
+def create_app(app: App) -> FastAPI:
+    """Return the web app around ``app``, which its caller closes.
+
+    Raises BadSettings where there is no secret and none may be made.
+    """
+    app.keys  # noqa: B018 - refused now, not at the first request that needs a key
+    metrics = Metrics(app.database)
+    web = FastAPI(
+        title="labelmill", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+        middleware=middleware.stack(app.settings, metrics), lifespan=_lifespan, separate_input_output_schemas=False,
+        responses=problems.documented(401, 403, 422, 429, 503), redirect_slashes=False,
+    )  # fmt: skip
+    web.state.labelmill = app
+    web.state.metrics = metrics
+    web.state.attempts = Attempts(app.settings.login_attempts_per_minute)
+    web.state.leaps = Leaps()
+    web.state.stopping = lambda: False
+    problems.install(web)
+    for name in ROUTERS:
+        web.include_router(import_module(name).router)
+    web.mount("/static", StaticFiles(directory=STATIC), name="static")
+    web.state.renderer = Renderer(web)
+    web.openapi = lambda: _document(web)  # type: ignore[method-assign]
+    return web
+
+
+@asynccontextmanager
+async def _lifespan(_web: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+def _document(web: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the shape of a problem among its schemas."""
+    if web.openapi_schema is None:
+        document = get_openapi(title=web.title, version=web.version, description=web.description, routes=web.routes)
+        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= schema.pop("$defs", {}) | {"Problem": schema}
+        web.openapi_schema = document
+    return web.openapi_schema
