@@ -1,0 +1,1 @@
+"""The forms in which rules stand in files, one file each."""
