@@ -145,7 +145,9 @@ def _end(error: Exception, *, json: bool) -> int:
 def _as_bad_input(error: TyperException) -> BadInput:
     context = getattr(error, "ctx", None)
     place = context.command_path if context else "labelmill"
-    return BadInput(error.format_message(), where=place, way_out=f"`{place} --help` shows how it is written.")
+    message = error.format_message()
+    ended = message if message.endswith((".", "?", "!")) else f"{message}."
+    return BadInput(ended, where=place, way_out=f"`{place} --help` shows how it is written.")
 
 
 def _report(error: BaseException, *, json: bool) -> int:

@@ -121,8 +121,10 @@ def as_problem(error: BaseException, identity: str) -> dict[str, Any]:
     """Return any error as a problem document; what an unexpected one says about itself is told, its traceback is not."""
     if isinstance(error, LabelmillError):
         return error.as_problem()
+    from labelmill.logs import mask_passwords
+
     unexpected = LabelmillError(
-        f"Something unexpected happened: {type(error).__name__}: {error}",
+        f"Something unexpected happened ({type(error).__name__}: {mask_passwords(str(error))}).",
         way_out="Set LABELMILL_LOG_LEVEL=debug and try again to see where.",
     )
     return unexpected.as_problem() | {"id": identity}

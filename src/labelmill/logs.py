@@ -89,6 +89,11 @@ def log_error(error: BaseException, *, level: str | None = None, **fields: Any) 
     return identity
 
 
+def mask_passwords(text: str) -> str:
+    """Return text in which the passwords of all URLs are masked."""
+    return _PASSWORD.sub(r"\1:********@", text) if "://" in text else text
+
+
 def error_id(error: BaseException) -> str:
     """Return an error's id; the same error always has the same one."""
     if isinstance(error, LabelmillError):
@@ -152,8 +157,8 @@ def _add_fields(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _mask_passwords(_logger: object, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
-        if isinstance(value, str) and "://" in value:
-            event[name] = _PASSWORD.sub(r"\1:********@", value)
+        if isinstance(value, str):
+            event[name] = mask_passwords(value)
     return event
 
 

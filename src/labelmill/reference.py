@@ -80,20 +80,18 @@ def errors_page() -> str:
             kind.__name__,
             _first_line(kind),
         )
-        for _depth, kind in walk_errors()
+        for kind in walk_errors()
     ]
     names = ("code", "HTTP status", "exit code", "may succeed later", "Python class", "meaning")
     return f"{_ERRORS_HEAD}\n{_table(names, rows)}\n{_ERRORS_TAIL}"
 
 
-def walk_errors(
-    kind: type[errors.LabelmillError] = errors.LabelmillError, depth: int = 0
-) -> Iterator[tuple[int, type[errors.LabelmillError]]]:
-    """Yield every error class of errors.py with its depth in the tree, parents first, in the order of the file."""
-    yield depth, kind
+def walk_errors(kind: type[errors.LabelmillError] = errors.LabelmillError) -> Iterator[type[errors.LabelmillError]]:
+    """Yield every error class of errors.py, parents first, in the order of the file."""
+    yield kind
     for child in kind.__subclasses__():
         if child.__module__ == errors.__name__:
-            yield from walk_errors(child, depth + 1)
+            yield from walk_errors(child)
 
 
 def cli_page() -> str:

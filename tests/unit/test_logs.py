@@ -28,19 +28,24 @@ def fail(error: Exception) -> None:
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Logging belongs to the process: give it back as it was."""
+    """Logging belongs to the process: each test begins without ours and gives it back as it was."""
     root = logging.getLogger()
     level, names = root.level, (*logs.LIBRARIES, *logs.QUIET)
     before = {name: (list(one.handlers), one.propagate, one.level) for name in names for one in [logging.getLogger(name)]}
+    _remove_ours(root)
     yield
+    _remove_ours(root)
     root.setLevel(level)
-    for handler in [one for one in root.handlers if isinstance(one, logs.StderrHandler)]:
-        root.removeHandler(handler)
     for name, (handlers, propagate, own_level) in before.items():
         one = logging.getLogger(name)
         one.handlers, one.propagate = handlers, propagate
         one.setLevel(own_level)
     structlog.reset_defaults()
+
+
+def _remove_ours(root: logging.Logger) -> None:
+    for handler in [one for one in root.handlers if isinstance(one, logs.StderrHandler)]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture
