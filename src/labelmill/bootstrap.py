@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labelmill.accounts.secret import Keys, load_keys
+from labelmill.connections import service as connections
+from labelmill.connections.files import below_data_dir
 from labelmill.db import migrate
+from labelmill.db.bulk.location import Location, file_at
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 from labelmill.jobs.registry import Registry
 from labelmill.jobs.runtime import Runtime
 from labelmill.jobs.waker import PollingWaker, Waker
+from labelmill.labeltasks.jobs import LabelTaskSteps
+from labelmill.labeltasks.places import Box, Places
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from labelmill.settings import Settings
 
 
@@ -24,7 +33,6 @@ class App:
 
     settings: Settings
     database: Database
-    registry: Registry
     waker: Waker
 
     @cached_property
@@ -37,6 +45,29 @@ class App:
         """What running jobs needs."""
         return Runtime(database=self.database, registry=self.registry, waker=self.waker, settings=self.settings)
 
+    @cached_property
+    def places(self) -> Places:
+        """What turns a reference to a file, table or named connection into where it is."""
+
+        def resolve(name: str, schema: str | None, table: str | None, write: bool) -> Location:
+            return connections.resolve(self, name, schema=schema, table=table, write=write)
+
+        return Places(
+            resolve=resolve,
+            below=lambda path: file_at(below_data_dir(self.settings, path)),
+            box=Box(lambda: self.keys.fernet("label-task-url")),
+        )
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Every kind of job, with the handlers of its steps."""
+        return Registry(LabelTaskSteps(self.database, self.places, self.work_root).kind())
+
+    @property
+    def work_root(self) -> Path:
+        """The folder that jobs keep their files in; workers on several machines share it."""
+        return self.settings.blob_dir
+
     def close(self) -> None:
         self.database.close()
 
@@ -47,7 +78,17 @@ def build(settings: Settings) -> App:
     Raises Conflict when another database has not the schema of this version.
     """
     database = open_database(settings)
-    return App(settings=settings, database=database, registry=Registry(), waker=make_waker(settings))
+    return App(settings=settings, database=database, waker=make_waker(settings))
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[App]:
+    """Give the app for these settings and close it at the end."""
+    app = build(settings)
+    try:
+        yield app
+    finally:
+        app.close()
 
 
 def make_waker(settings: Settings) -> Waker:

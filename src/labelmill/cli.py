@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 #: Verb, the Typer app or function behind it, and its line in ``labelmill --help``. The module is imported only when its verb is
 #: called or completed, which keeps the rest quick. A feature adds its line here together with its ``<feature>/cli.py`` and then runs
 #: ``python -m labelmill.reference``, which writes the verb into docs/reference/cli.md.
-VERBS = (("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),)
+VERBS = (
+    ("label", "labelmill.labeltasks.cli:label", "Label the rows of a table or a file with rules."),
+    ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
+    ("demo", "labelmill.demo.cli:demo", "Make a sample of posts, label its authors, and look at them in a browser."),
+    ("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),
+)
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141

@@ -40,7 +40,9 @@ class Invocation:
         from labelmill.settings import load_settings
 
         settings = load_settings(self.overrides)
-        configure(settings.log_level, settings.log_format)
+        # The log shares stderr with what a verb says: it speaks up only when asked, or of trouble. Servers configure it anew.
+        quiet = settings.origin("log_level") == "default"
+        configure("warning" if quiet else settings.log_level, settings.log_format)
         for sentence in settings.warnings:
             say(f"warning: {sentence}")
         return settings

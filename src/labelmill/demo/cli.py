@@ -1,0 +1,91 @@
+"""``labelmill demo``: from nothing to labelled posts in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import sqlalchemy as sa
+import typer
+
+from labelmill import bootstrap
+from labelmill.console import Invocation, print_rows, say, settings_of
+from labelmill.db.bulk.insert import insert_frame
+from labelmill.db.engine import make_engine
+from labelmill.demo.posts import make_posts, make_rules, make_source_map
+from labelmill.labeltasks.cli import print_end, run
+from labelmill.labeltasks.service import Request, sample
+from labelmill.rules import save
+
+if TYPE_CHECKING:
+    from labelmill.settings import Settings
+
+ROWS = 200_000
+SEED = 7
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option(help="Where the sample and everything about it is kept.")] = Path("demo-data"),
+    rows: Annotated[int, typer.Option(min=1, max=50_000_000, help="How many posts are made.")] = ROWS,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Leave `labelmill up` running at the end.")] = True,
+) -> None:
+    """Make a sample of posts, label their authors, print the report, and open the doors for a browser."""
+    invocation = context.find_object(Invocation)
+    if invocation is not None:
+        invocation.overrides.setdefault("data_dir", str(folder.absolute()))
+    settings = settings_of(context)
+    files = settings.data_dir / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    _make_sample(files, rows)
+    say(f"rules: {files / 'rules.json'}   sources: {files / 'sources.json'}")
+    with bootstrap.opened(settings) as application:
+        request = Request(
+            source={"path": "posts.db::posts"}, sink={"path": "labels.db"}, rules=make_rules(), text_column="author",
+            source_map=make_source_map(),
+        )  # fmt: skip
+        job = run(application, request)
+        print_end(application, job, json=False)
+        say("a sample, with the rules that matched:")
+        drawn = sample(application.work_root, job.id, rows=8, seed=SEED)
+        print_rows(drawn.to_dicts(), columns=("name", "source_author", "panel", "match_content", "match_meta"))
+    if serve:
+        _serve(settings)
+
+
+def _make_sample(files: Path, rows: int) -> None:
+    save(make_rules(), files / "rules.json")
+    (files / "sources.json").write_text(jsonlib.dumps(make_source_map(), indent=1), encoding="utf-8")
+    target = files / "posts.db"
+    if target.exists():
+        say(f"using the posts in {target}")
+        return
+    say(f"making {rows:,} posts in {target}")
+    temporary = files / ".posts.db"
+    temporary.unlink(missing_ok=True)
+    write_posts(temporary, rows)
+    temporary.replace(target)
+
+
+def write_posts(path: Path, rows: int) -> None:
+    """Write the sample to a new SQLite file as the table ``posts``, with an index on the time."""
+    engine = make_engine(f"sqlite:///{path}", foreign=True)
+    try:
+        frame = make_posts(rows, SEED)
+        columns = [sa.Column(name, sa.Text, primary_key=name == "id", nullable=name == "author") for name in frame.columns]
+        posts = sa.Table("posts", sa.MetaData(), *columns, sa.Index("posts_by_time", "post_time"))
+        with engine.begin() as connection:
+            posts.create(connection)
+            insert_frame(connection, posts, frame)
+    finally:
+        engine.dispose()
+
+
+def _serve(settings: Settings) -> None:
+    from labelmill.jobs.cli import run_up
+
+    say("")
+    with contextlib.suppress(KeyboardInterrupt):
+        run_up(settings)

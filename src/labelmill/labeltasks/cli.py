@@ -1,0 +1,192 @@
+"""``labelmill label`` and ``labelmill label-tasks``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labelmill import bootstrap
+from labelmill.console import JsonOption, print_fields, print_json, print_rows, progress, say, settings_of
+from labelmill.db.bulk.files import FileOptions
+from labelmill.errors import BadFile, BadInput
+from labelmill.jobs import service as jobs
+from labelmill.jobs.inline import require_success, run_or_watch
+from labelmill.labeltasks import report as reports
+from labelmill.labeltasks import service
+from labelmill.rules import load
+
+if TYPE_CHECKING:
+    from labelmill.bootstrap import App
+    from labelmill.jobs.model import Job
+
+app = typer.Typer(no_args_is_help=True, help="Look at label tasks, their samples and what they left out.")
+
+_SOURCE = "posts.csv, posts.parquet, posts.jsonl, posts.db::table, a database URL with ::table, or @connection::table."
+_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+TaskId = Annotated[str, typer.Argument(help="The task's id, or its first characters.")]
+
+
+def label(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help=f"What to label: {_SOURCE}")],
+    rules: Annotated[str, typer.Option(help="A rule set: a folder, a .csv or .json file, or the name of a stored one.")],
+    out: Annotated[str, typer.Option(help="Where results go: a file (.parquet, .csv, .tsv, .jsonl) or a database.")],
+    text_column: Annotated[str | None, typer.Option(help="The column to label.")] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="The column that names a row; else rows are numbered.  [usual: id]")
+    ] = None,
+    source_column: Annotated[str | None, typer.Option(help="The column with the source id.  [usual: s_id]")] = None,
+    author_column: Annotated[str | None, typer.Option(help="The column with the author.  [usual: author]")] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column with the time.  [usual: post_time]")] = None,
+    where_start: Annotated[datetime | None, typer.Option(formats=_TIMES, help="Label rows from this time on (UTC).")] = None,
+    where_end: Annotated[datetime | None, typer.Option(formats=_TIMES, help="Label rows before this time (UTC).")] = None,
+    source_map: Annotated[Path | None, typer.Option(help="A JSON file: from names to lists of source ids.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the results are called where there is no source map.")] = None,
+    production_tie: Annotated[
+        str, typer.Option(help="Authors with equally many records of two labels: drop or keep.")
+    ] = "drop",
+    encoding: Annotated[str | None, typer.Option(help="The encoding of a text file; else it is detected.")] = None,
+    separator: Annotated[str | None, typer.Option(help="What separates the fields of a CSV file; else it is detected.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    step_rows: Annotated[int, typer.Option(min=1, help="Rows of one committed step.")] = 250_000,
+    json: JsonOption = False,
+) -> None:
+    """Label the rows of a table or a file with rules."""
+    settings = settings_of(context)
+    with bootstrap.opened(settings) as application:
+        request = service.Request(
+            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(rules),
+            text_column=text_column, id_column=id_column, source_column=source_column, author_column=author_column,
+            time_column=time_column, start=where_start, end=where_end, source_map=read_map(source_map or settings.source_map),
+            name=name, production_tie=production_tie, overwrite=overwrite, step_rows=step_rows,
+            file=FileOptions(encoding=encoding, separator=_unescaped(separator)),
+        )  # fmt: skip
+        print_end(application, run(application, request), json=json)
+
+
+def run(application: App, request: service.Request) -> Job:
+    """Start a task and return its job once it has ended, with a progress bar meanwhile."""
+    task = service.prepare(request, application.places)
+    job = application.database.transact(service.start, task)
+    with progress("labelling") as tell:
+        return run_or_watch(application.runtime, job.id, on_progress=lambda now: tell(now.done, now.total))
+
+
+@app.command("list")
+def list_tasks(
+    context: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, json: JsonOption = False
+) -> None:
+    """List label tasks, newest first."""
+    with bootstrap.opened(settings_of(context)) as application, application.database.read() as connection:
+        found = service.list_tasks(connection, limit=limit)
+    rows = [
+        {"id": job.id, "state": job.state, "rows": job.done, "of": job.total, "created": job.created_at, "task": job.title}
+        for job in found
+    ]
+    print_rows(rows, columns=("id", "state", "rows", "of", "created", "task"), json=json)
+
+
+@app.command()
+def show(context: typer.Context, task: TaskId, json: JsonOption = False) -> None:
+    """Show the report of a task, while it runs and afterwards."""
+    with bootstrap.opened(settings_of(context)) as application:
+        _print_report(_report(application, _find(application, task)), json=json)
+
+
+@app.command()
+def sample(
+    context: typer.Context,
+    task: TaskId,
+    rows: Annotated[int, typer.Option(min=1, max=service.MOST_SAMPLED)] = 10,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same rows.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only results of this name.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show results drawn at random, each with the rules that matched."""
+    with bootstrap.opened(settings_of(context)) as application:
+        job = _find(application, task)
+        drawn = service.sample(application.work_root, job.id, rows=rows, seed=seed, name=name)
+    print_rows(
+        drawn.to_dicts(),
+        columns=("name", "id", "source_author", "panel", "create_time", "match_content", "match_meta"),
+        json=json,
+    )
+
+
+@app.command()
+def rejects(context: typer.Context, task: TaskId, json: JsonOption = False) -> None:
+    """List the rows of the source that could not be read, each with its place and the reason."""
+    with bootstrap.opened(settings_of(context)) as application:
+        found = service.rejects(application.work_root, _find(application, task).id)
+    print_rows(found, columns=("place", "reason", "text"), json=json)
+
+
+def load_rules(rules: str) -> Any:
+    """Return the rule set at a path, with its notes said to the user."""
+    loaded = load(Path(rules))
+    for note in loaded.notes:
+        say(f"note: {note}")
+    return loaded.rule_set
+
+
+def _find(application: App, start_of_id: str) -> Job:
+    with application.database.read() as connection:
+        if len(start_of_id) == len("0" * 32):
+            return service.get(connection, start_of_id)
+        found = [job for job in service.list_tasks(connection, limit=1000) if job.id.startswith(start_of_id)]
+        return found[0] if len(found) == 1 else service.get(connection, start_of_id)
+
+
+def _report(application: App, job: Job) -> dict[str, Any]:
+    with application.database.read() as connection:
+        return reports.report(job, jobs.list_steps(connection, job.id))
+
+
+def print_end(application: App, job: Job, *, json: bool) -> None:
+    """Print the report of a task that has ended; raises its error where it failed."""
+    _print_report(_report(application, job), json=json)
+    require_success(job)
+
+
+def _print_report(report: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json(report)
+        return
+    speed = f"{report['rows_per_second']:,} rows/s" if report["rows_per_second"] else ""
+    print_fields(
+        {
+            "task": report["id"], "state": report["state"], "rows read": report["rows_read"],
+            "rows labelled": f"{report['rows_labelled']:,} ({report['coverage'] or 0} %)",
+            "labels": ", ".join(f"{name} {count:,}" for name, count in sorted(report["labels"].items())) or "none",
+            "time": f"{report['seconds']} s  {speed}", "peak memory": f"{report['peak_memory_mb']:,.0f} MB",
+            "written": ", ".join(report["written"]),
+        }
+    )  # fmt: skip
+    print_rows(reports.by_name(report))
+    left = reports.left_out(report)
+    if left:
+        print_rows(left)
+
+
+def read_map(path: Path | None) -> dict[str, list[str]] | None:
+    """Return the source map of a JSON file."""
+    if path is None:
+        return None
+    import orjson
+
+    try:
+        value = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise BadFile(f"Cannot read the source map: {error.strerror}.", where=str(path)) from error
+    except orjson.JSONDecodeError as error:
+        raise BadFile(f"The source map is not JSON: {error}.", where=str(path)) from error
+    if not isinstance(value, dict):
+        raise BadInput("The source map is not an object.", where=str(path), way_out='Write it as {"forum": ["WH_F0002"]}.')
+    return value
+
+
+def _unescaped(separator: str | None) -> str | None:
+    return "\t" if separator in ("\\t", "tab") else separator

@@ -1,0 +1,80 @@
+"""A label task's report in the order in which people ask: is it done, how much was labelled, what was left out and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labelmill import clock
+from labelmill.jobs.model import progress
+from labelmill.labeltasks.model import Figures, total
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labelmill.jobs.model import Job
+
+#: Why rows of the source have no result, in the order of the figures.
+LEFT_OUT = {
+    "rows_without_text": "text is NULL or empty",
+    "rows_without_time": "time is NULL or unreadable",
+    "rows_outside": "outside of the time range",
+    "rows_rejected": "could not be read (`labelmill label-tasks rejects`)",
+}
+
+
+def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return the report of a task as JSON. Before the task has ended, the figures are those of the ``steps`` done so far."""
+    how_far = progress(job, clock.now())
+    figures = job.result or total(step["figures"]["counts"] for step in steps if step["figures"]).as_dict()
+    figures = {name: value for name, value in figures.items() if name in Figures.__dataclass_fields__}
+    counts = Figures(**figures)
+    read = counts.rows_read
+    return {
+        "id": job.id,
+        "state": job.state,
+        "title": job.title,
+        "seconds": round(how_far.seconds, 3),
+        "rows_per_second": round(read / how_far.seconds) if how_far.seconds and read else None,
+        **figures,
+        "coverage": round(counts.rows_labelled / read * 100, 2) if read else None,
+        "rate_of_label": counts.rates,
+        "written": (job.result or {}).get("written", []),
+        "check_point": check_point(steps),
+        "error": job.error,
+    }
+
+
+def by_name(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row for each name that results go by."""
+    return [
+        {
+            "name": name,
+            "rows read": rows,
+            "results": report["results"].get(name, 0),
+            "authors": report["authors"].get(name, 0),
+            "production": report["production"].get(name, 0),
+            "rate of label, %": report["rate_of_label"].get(name, 0.0),
+        }
+        for name, rows in sorted(report["received"].items())
+    ]
+
+
+def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row for each reason why rows have no result; what does not occur is left out."""
+    rows = [{"rows": report[name], "reason": reason} for name, reason in LEFT_OUT.items() if report[name]]
+    rows += [
+        {"rows": count, "reason": f"several labels had the best score{f' in {group}' if group else ''}"}
+        for group, count in report["ties"].items()
+        if count
+    ]
+    if report["production_ties"]:
+        rows.append({"rows": report["production_ties"], "reason": "authors whose labels had equally many records"})
+    rows += [
+        {"rows": count, "reason": f"source {source!r} is not in the source map"} for source, count in report["unmapped"].items()
+    ]
+    return rows
+
+
+def check_point(steps: Sequence[dict[str, Any]]) -> str | None:
+    """Return the key of the first unfinished step, None when every step is done."""
+    return next((step["key"] for step in steps if step["state"] != "done"), None)
