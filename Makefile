@@ -44,7 +44,7 @@ chaos: .venv/.dev
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/testservers.py down; fi
 	rm -rf .venv build dist demo-data benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
-	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 
 .venv/.runtime: requirements/runtime.txt pyproject.toml scripts/setup-venv

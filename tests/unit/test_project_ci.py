@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,3 +45,15 @@ def test_every_target_is_known_to_make_and_to_the_help(target):
     assert known.returncode == 0, known.stderr
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert f"make {target} " in told.stdout
+
+
+def test_clean_removes_what_was_made_and_keeps_what_belongs_to_the_user(tmp_path):
+    made = [".venv", "build", "demo-data", ".pytest_cache", "src/labelmill/__pycache__", "src/labelmill.egg-info"]
+    kept = ["labelmill-data", "src/labelmill", ".git/objects/__pycache__"]
+    for name in (*made, *kept):
+        (tmp_path / name).mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    done = subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in made if (tmp_path / name).exists()] == []
+    assert [name for name in kept if not (tmp_path / name).exists()] == []
