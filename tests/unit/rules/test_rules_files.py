@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labelmill.errors import BadRules, Conflict
 from labelmill.rules import CHINESE_LABELS, Form, Kind, Label, Match, Rule, RuleSet, Tie, form_of, load, save
 
 KEYWORDS = st.text(alphabet="aAé小,\"; ='|😀", min_size=1, max_size=6)
@@ -156,3 +157,34 @@ def test_the_form_is_told_from_the_path(tmp_path):
     (tmp_path / "odd.csv").mkdir()
     names = {"odd.csv": Form.FOLDER, "new": Form.FOLDER, "a.CSV": Form.CSV, "a.tsv": Form.CSV, "a.json": Form.JSON}
     assert names == {name: form_of(tmp_path / name) for name in names}
+
+
+@pytest.mark.parametrize("label", ["male", "/", "/a/b", "/..", "/a:b", "/.hidden", "/a."])
+def test_a_label_that_is_no_folder_name_is_not_written(tmp_path, label):
+    """Nothing is written outside of the folder, and nothing at all when one label cannot be."""
+    labels = Label("/fine"), Label(label)
+    rules = tuple(Rule(each.name, Kind.KEYWORD, Match.END, "x") for each in labels)
+    with pytest.raises(BadRules, match="cannot be a folder"):
+        save(RuleSet("x", labels, rules), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["a\tb", "a\nb", "a\r", ""])
+def test_a_keyword_that_is_no_line_is_not_written_to_a_folder(tmp_path, content):
+    """A tab or a line end in it would be read back as something else; CSV and JSON hold it."""
+    rule_set = RuleSet("x", (Label("/a"),), (Rule("/a", Kind.KEYWORD, Match.END, content),))
+    with pytest.raises(BadRules, match="tab or line end") as caught:
+        save(rule_set, tmp_path / "out")
+    assert caught.value.way_out
+    for file in ("out.csv", "out.json"):
+        save(rule_set, tmp_path / file)
+        assert load(tmp_path / file).rule_set.rules == rule_set.rules
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+    """Files of labels that are gone would be read as rules again."""
+    rule_set = RuleSet("x", (Label("/a"),), (Rule("/a", Kind.KEYWORD, Match.END, "x"),))
+    save(rule_set, tmp_path / "out")
+    with pytest.raises(Conflict, match="not empty"):
+        save(rule_set, tmp_path / "out")
+    assert rows(load(tmp_path / "out").rule_set) == [("/a", "end:x")]

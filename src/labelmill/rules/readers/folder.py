@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from labelmill.errors import BadFile, BadRules, NotFound
+from labelmill.errors import BadFile, BadRules, Conflict, NotFound
 from labelmill.rules.model import Kind, Match, Rule, RuleSet
 from labelmill.rules.readers.loaded import Loaded, Note, in_one_group
 from labelmill.rules.readers.text import read_text
@@ -36,10 +36,13 @@ def read_folder(path: Path, *, name: str, predict_type: str | None = None) -> Lo
 
 
 def write_folder(rule_set: RuleSet, path: Path, *, predict_type: str = DEFAULT_PREDICT_TYPE) -> None:
-    """Write ``keyword_model`` and ``rule_model`` folders below ``path``, or raise BadRules before anything is written.
+    """Write ``keyword_model`` and ``rule_model`` folders below ``path``, or raise BadRules or Conflict before anything is written.
 
     Refused is what this form cannot hold: a label that is no slash and a plain folder name, a tab or line end in a rule.
     """
+    if path.exists() and any(path.iterdir()):
+        way_out = "Give a new or empty folder: files left in it would be read as rules."
+        raise Conflict("The folder is not empty.", where=str(path), way_out=way_out)
     lines: dict[Path, list[str]] = defaultdict(list)
     for label in rule_set.labels:
         lines[path / KEYWORD_MODEL / _folder_name(label.name)] = []

@@ -47,7 +47,7 @@ def read_table(path: Path, *, name: str, dictionary: Mapping[str, str] | None = 
 def write_table(rule_set: RuleSet, path: Path) -> None:
     """Write one line per rule; contents are written as they are, even where a spreadsheet would take them for a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\r\n")  # so that both of its characters are quoted in a cell
         writer.writerow(COLUMNS)
         for rule in rule_set.rules:
             writer.writerow((rule.content, rule.label, rule.kind.value, rule.match.value if rule.match else ""))
