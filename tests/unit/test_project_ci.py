@@ -51,7 +51,7 @@ def test_clean_removes_what_was_made_and_keeps_what_belongs_to_the_user(tmp_path
     made = [".venv", "build", "demo-data", ".pytest_cache", "src/labelmill/__pycache__", "src/labelmill.egg-info"]
     kept = ["labelmill-data", "src/labelmill", ".git/objects/__pycache__"]
     for name in (*made, *kept):
-        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Makefile", tmp_path)
     done = subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
