@@ -11,7 +11,17 @@ from sqlalchemy.exc import ArgumentError
 
 from labelmill.errors import BadSource
 
-FILE_FORMATS = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+FILE_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+#: Formats of text that may be compressed: ``posts.csv.gz``.
+_TEXT_FORMATS = frozenset({"csv", "tsv", "jsonl"})
 SQLITE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 _DIALECTS = {
     "sqlite": "sqlite",
@@ -46,6 +56,8 @@ class Location:
         """A short name for people: the table or the file's stem."""
         if self.table:
             return self.table
+        if self.path and self.path.suffix.lower() == ".gz":
+            return Path(self.path.stem).stem
         return self.path.stem if self.path else str(self.url.database if self.url else "")
 
     def __str__(self) -> str:
@@ -66,14 +78,24 @@ def parse_location(text: str) -> Location:
         return at_url(URL.create("sqlite", database=str(path)), table=table or None)
     if suffix in FILE_FORMATS:
         return Location(format=FILE_FORMATS[suffix], path=path)
-    raise BadSource(f"The ending {suffix!r} is not one of a format that is known." if suffix else "This names no file or database.", where=place, way_out=_ways())
+    if suffix == ".gz" and (packed := FILE_FORMATS.get(Path(path.stem).suffix.lower())) in _TEXT_FORMATS:
+        return Location(format=str(packed), path=path)
+    raise BadSource(
+        f"The ending {suffix!r} is not one of a format that is known." if suffix else "This names no file or database.",
+        where=place,
+        way_out=_ways(),
+    )
 
 
 def at_url(url: URL, *, table: str | None, schema: str | None = None) -> Location:
     """Return the location of a table behind an already checked URL."""
     dialect = url.get_backend_name()
     if dialect not in _DIALECTS:
-        raise BadSource(f"Databases of the kind {dialect!r} are not supported.", where=url.render_as_string(hide_password=True), way_out=_ways())
+        raise BadSource(
+            f"Databases of the kind {dialect!r} are not supported.",
+            where=url.render_as_string(hide_password=True),
+            way_out=_ways(),
+        )
     driver = _DIALECTS[dialect]
     path = Path(url.database) if dialect == "sqlite" and url.database else None
     return Location(format=driver.partition("+")[0], url=url.set(drivername=driver), path=path, table=table, schema=schema)
@@ -93,4 +115,4 @@ def _parse_url(text: str) -> URL:
 
 def _ways() -> str:
     endings = ", ".join(sorted(FILE_FORMATS | dict.fromkeys(SQLITE_SUFFIXES, "sqlite")))
-    return f"Name a file ending in {endings}, or a URL: sqlite:///posts.db::posts, postgresql://user@host/db::table, mariadb://user@host/db::table."
+    return f"Name a file ending in {endings} (text also with .gz after it), or a URL: sqlite:///posts.db::posts, postgresql://user@host/db::table, mariadb://user@host/db::table."
