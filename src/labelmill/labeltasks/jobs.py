@@ -95,7 +95,8 @@ class LabelTaskSteps:
                 labelling.add(frame)
                 done += frame.height
                 context.report(done)
-            rejected = source.rejected
+            # What a spooled source refused was counted when it was spooled.
+            rejected = 0 if context.payload["spooled"] else source.rejected
             workplace.write_rejects(step, source.rejects, rejected)
         passing("label-task.part-labelled")
         results = labelling.results()
