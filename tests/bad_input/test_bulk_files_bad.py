@@ -165,6 +165,14 @@ class TestText:
         assert rows == [("1", "2"), ("4", "5")]
         assert rejects == [(3, "x" * 500)]
 
+    def test_an_open_quote_before_millions_of_rows_stays_small(self, tmp_path):
+        """A quote is given up after as many lines as a row may have, and the lines that it had swallowed come in frames."""
+        path = put(tmp_path, b'a,b\n"x,1\n' + b"2,3\n" * 4_000_000)
+        answer = subprocess.run([sys.executable, "-c", OPEN_QUOTE, str(path)], capture_output=True, text=True, check=True)
+        rows, rejected, megabytes = map(int, answer.stdout.split())
+        assert (rows, rejected) == (4_000_000, 1)
+        assert megabytes < 300
+
     def test_a_line_without_end_is_refused(self, tmp_path):
         refused(put(tmp_path, b"a,b\n" + b"x" * 40_000_000), TooLarge, "longer than")
 
@@ -295,6 +303,16 @@ def _peak_megabytes() -> int:
     resource = pytest.importorskip("resource")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
+
+OPEN_QUOTE = """
+import resource, sys
+from labelmill.db.bulk.files import FileOptions, open_file
+from labelmill.db.bulk.location import parse_location
+idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+source = open_file(parse_location(sys.argv[1]), options=FileOptions(quoting=True))
+rows = sum(frame.height for frame in source.read(["a", "b"]))
+print(rows, source.rejected, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) // 1024)
+"""
 
 FULL_DISK = """
 import resource, sys

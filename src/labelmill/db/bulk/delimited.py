@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from labelmill.db.bulk.delimited_rows import FIELD_LIMIT, RowParser, is_sound
+from labelmill.db.bulk.delimited_rows import FIELD_LIMIT, Parsed, RowParser, is_sound
 from labelmill.db.bulk.dialect import Dialect, find_line_end, find_separator, quotes_wrap
 from labelmill.db.bulk.encoding import check_encoding
 from labelmill.db.bulk.file_source import FileSource
@@ -18,7 +18,7 @@ from labelmill.db.bulk.text_blocks import TextBlocks, count_lines, split_lines
 from labelmill.errors import BadFile, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from labelmill.db.bulk.location import Location
 
@@ -66,29 +66,36 @@ class DelimitedFile(FileSource):
         for block in blocks:
             text, skip = rest + block[skip:], 0
             self.dialect = replace(self.dialect, encoding=blocks.encoding)
-            frame, rest = self._frame(text, columns, line, final=False)
+            rest = yield from self._frames(text, columns, line, batch_rows, final=False)
             line += count_lines(text) - count_lines(rest)
-            yield from frame.iter_slices(batch_rows) if frame.height else ()
         if rest:
-            yield from self._frame(rest, columns, line, final=True)[0].iter_slices(batch_rows)
+            yield from self._frames(rest, columns, line, batch_rows, final=True)
 
-    def _frame(self, text: str, columns: Sequence[str], line: int, *, final: bool) -> tuple[pl.DataFrame, str]:
-        """Return the rows of whole lines, and the lines of a row that goes on in the next block."""
+    def _frames(
+        self, text: str, columns: Sequence[str], line: int, batch_rows: int, *, final: bool
+    ) -> Generator[pl.DataFrame, None, str]:
+        """Yield the rows of whole lines; return the lines of a row that goes on in the next block."""
         quotes = '"' in text
         if quotes and self.dialect.quoted is None:
             self.dialect = replace(self.dialect, quoted=quotes_wrap(text, self.dialect.separator, len(self._header)))
         quoted = bool(self.dialect.quoted) and quotes
         frame = None if quoted else self._quick_frame(text, columns)
         if frame is not None:
-            return frame, ""
+            yield from frame.iter_slices(batch_rows)
+            return ""
+        rest: Sequence[str] = ()
+        for parsed in self._parse(text, line, quoted=quoted, final=final):
+            self._refuse(parsed.rejects)
+            rest = parsed.rest
+            if parsed.rows:
+                yield from self._from_rows(parsed.rows, columns).iter_slices(batch_rows)
+        return "".join(rest)
+
+    def _parse(self, text: str, line: int, *, quoted: bool, final: bool) -> Iterable[Parsed]:
         lines = split_lines(text)
         parser = RowParser(separator=self.dialect.separator, quoted=quoted, width=len(self._header))
         rows = parser.all_rows(lines) if "\0" not in text and is_sound(text) else None
-        if rows is not None:
-            return self._from_rows(rows, columns), ""
-        parsed = parser.parse(lines, first_line=line, final=final)
-        self._refuse(parsed.rejects)
-        return self._from_rows(parsed.rows, columns), "".join(parsed.rest)
+        return parser.parse(lines, first_line=line, final=final) if rows is None else [Parsed(rows=rows)]
 
     def _quick_frame(self, text: str, columns: Sequence[str]) -> pl.DataFrame | None:
         """Return the rows of text in which quotes mean nothing, or None where it is not proved that the csv module sees the same.
@@ -121,7 +128,7 @@ class DelimitedFile(FileSource):
         )
 
     def _from_rows(self, rows: list[list[str]], columns: Sequence[str]) -> pl.DataFrame:
-        cells = list(zip(*rows, strict=True)) or [()] * len(self._header)
+        cells = list(zip(*rows, strict=True))
         return pl.DataFrame([pl.Series(name, cells[self._header.index(name)], dtype=pl.String) for name in columns])
 
     def _read_header(self, lines: list[str]) -> tuple[list[str], int]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 FIELD_LIMIT = 10_000_000  # characters
+#: Lines that one row may go over; beyond, its quote was never closed.
+ROW_LINES = 100_000
+#: Rows of one ``Parsed``: a field without end is read again as millions of short rows.
+ROWS_AT_ONCE = 65_536
 # The limit is the csv module's own and holds for the whole process.
 csv.field_size_limit(FIELD_LIMIT)
 
@@ -62,8 +66,8 @@ class RowParser:
             return None
         return rows if set(map(len, rows)) <= {self.width} else None
 
-    def parse(self, lines: Sequence[str], *, first_line: int, final: bool) -> Parsed:
-        """Return every row that is right and a reject for every other.
+    def parse(self, lines: Sequence[str], *, first_line: int, final: bool) -> Iterator[Parsed]:
+        """Yield every row that is right and a reject for every other; the last one yielded has the lines of a row that goes on.
 
         A quote that is never closed, or closed in the middle of a field, must not take the lines after it along: its own line is
         refused, and each line that it had swallowed counts as a row only if it is beyond doubt one (right width, more than one
@@ -79,8 +83,9 @@ class RowParser:
             except StopIteration:
                 break
             except csv.Error as error:
-                if source.exhausted and not final and sum(map(len, lines[start:])) < LINE_LIMIT:
-                    return Parsed(rows=parsed.rows, rejects=parsed.rejects, rest=lines[start:])
+                if source.exhausted and not final and _may_go_on(lines[start:]):
+                    yield Parsed(rows=parsed.rows, rejects=parsed.rejects, rest=lines[start:])
+                    return
                 suspect, broken = max(suspect, source.place), first_line + start
                 source.place, source.exhausted = start + 1, False
                 reason = f"its quotes are broken ({error})" if self.quoted else str(error)
@@ -90,12 +95,15 @@ class RowParser:
                     reason = f"it may belong to the row of line {broken:,}, whose quotes are broken"
                 if row and not reason:
                     parsed.rows.append(row)
+            if len(parsed.rows) >= ROWS_AT_ONCE:
+                yield parsed
+                parsed = Parsed()
             if reason:
                 text = "".join(lines[start : source.place])
                 parsed.rejects.append(
                     Reject(place=first_line + start, reason=reason, text=show_marks(text[:KEPT_TEXT].rstrip("\r\n")))
                 )
-        return parsed
+        yield parsed
 
     def reader(self, lines: Iterator[str]) -> Reader:
         return csv.reader(
@@ -110,6 +118,10 @@ class RowParser:
         if any("\0" in cell for cell in row):
             return "it holds a NUL character"
         return "" if is_sound("".join(row)) else "it holds bytes that are not of the file's encoding"
+
+
+def _may_go_on(lines: Sequence[str]) -> bool:
+    return len(lines) < ROW_LINES and sum(map(len, lines)) < LINE_LIMIT
 
 
 def is_sound(text: str) -> bool:

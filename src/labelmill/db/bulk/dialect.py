@@ -62,7 +62,7 @@ def quotes_wrap(text: str, separator: str, width: int) -> bool:
     lines = split_lines(text[: text.find("\n", text.find('"') + QUOTE_SAMPLE) + 1 or None])
     plain = [row for row in csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE) if len(row) == width]
     wrapping = RowParser(separator=separator, quoted=True, width=width).parse(lines, first_line=1, final=True)
-    if len(plain) <= len(wrapping.rows):
+    if len(plain) <= sum(len(parsed.rows) for parsed in wrapping):
         return True
     holding = [field for row in plain for field in row if '"' in field]
     wrapped = sum(len(field) > 1 and field[0] == field[-1] == '"' for field in holding)
