@@ -25,6 +25,10 @@ VERBS = (
     ("label", "labelmill.labeltasks.cli:label", "Label the rows of a table or a file with rules."),
     ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
     ("demo", "labelmill.demo.cli:demo", "Make a sample of posts, label its authors, and look at them in a browser."),
+    ("up", "labelmill.up:up", "Run the web page and workers on this machine until SIGTERM or Ctrl-C."),
+    ("worker", "labelmill.jobs.cli:worker", "Run jobs as they come, in worker processes, until SIGTERM or Ctrl-C."),
+    ("jobs", "labelmill.jobs.cli:app", "Look at jobs, run them here, cancel and retry them."),
+    ("db", "labelmill.db.cli:app", "Look after the schema of labelmill's own database."),
     ("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),
 )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -23,10 +24,13 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: How often a transaction is tried in all, and for how many seconds, before the caller hears of it.
+#: How often a transaction is tried in all, and until when another try is begun, before the caller hears of it.
 TRIES = 6
+LONGEST_SECONDS = 10.0
 #: MariaDB: deadlock, lock wait; PostgreSQL: serialisation failure, deadlock, lock not available.
 _RETRY_NUMBERS = frozenset({1213, 1205})
+#: MariaDB: unknown column, no default value.
+_FAULT_NUMBERS = frozenset({1054, 1364})
 _RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
 
 
@@ -45,24 +49,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading; raises Unavailable when the database does not answer."""
-        with _answering(), self._reader.connect() as connection:
+        with answering(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection whose changes are committed at the end, all or none; it is not tried again."""
-        with _answering(), self.engine.begin() as connection:
+        with answering(), self.engine.begin() as connection:
             yield connection
 
     def transact(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``verb(connection, ...)``, committed; a deadlock or a busy database starts the whole transaction again."""
+        deadline = clock.monotonic() + LONGEST_SECONDS
         for attempt in range(1, TRIES + 1):
             try:
                 with self.engine.begin() as connection:
                     return verb(connection, *args, **kwargs)
             except DBAPIError as error:
-                if attempt == TRIES or not is_transient(error):
-                    raise _translated(error) from error
+                if attempt == TRIES or clock.monotonic() > deadline or not is_transient(error):
+                    _raise_translated(error)
                 log.debug("transaction tried again", attempt=attempt, reason=str(error.orig))
             except PoolTimeout as error:
                 raise _unavailable(error) from error
@@ -83,19 +88,30 @@ def is_transient(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """Turn what a database that is away, busy or full makes the driver raise into Unavailable."""
     try:
         yield
     except DBAPIError as error:
-        raise _translated(error) from error
+        _raise_translated(error)
     except PoolTimeout as error:
         raise _unavailable(error) from error
 
 
-def _translated(error: DBAPIError) -> Exception:
-    """Return Unavailable for a database that is away, busy or full, and every other error as it is (it is a fault of ours)."""
-    away = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return _unavailable(error) if away else error
+def _raise_translated(error: DBAPIError) -> NoReturn:
+    """Raise Unavailable for a database that is away, busy or full, and every other error as it is (it is a fault of ours)."""
+    away = isinstance(error, OperationalError | InterfaceError) and not _is_our_fault(error.orig)
+    if error.connection_invalidated or away:
+        raise _unavailable(error) from error
+    raise error
+
+
+def _is_our_fault(original: BaseException | None) -> bool:
+    """Tell a wrong statement from a database in trouble where the driver calls both operational."""
+    sqlite_code = getattr(original, "sqlite_errorcode", None)
+    if sqlite_code is not None:
+        return bool(sqlite_code == sqlite3.SQLITE_ERROR)
+    return bool(original is not None and original.args and original.args[0] in _FAULT_NUMBERS)
 
 
 def _unavailable(error: Exception) -> Unavailable:

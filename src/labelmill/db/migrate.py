@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,72 +12,103 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from labelmill.errors import Conflict
+from labelmill.db.database import answering
+from labelmill.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine import Connection, Engine
 
+#: Seconds to wait for another process that changes the schema.
+WAIT_SECONDS = 60
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def head() -> str:
     """Return the newest revision that this version of labelmill knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    return revision or ""
+    return revisions()[-1]
 
 
-def revisions() -> list[str]:
+@cache
+def revisions() -> tuple[str, ...]:
     """Return every revision, oldest first."""
-    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
 
 
 def current(engine: Engine) -> str | None:
     """Return the revision that the database is at, None for an empty one."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    with answering(), engine.execution_options(labelmill_read=True).connect() as connection:
+        return _current(connection)
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the database to ``revision``. Processes that do this at once wait for each other."""
-    with engine.connect() as connection, _alone(connection):
+    """Bring the database to ``revision``. Processes that do this at once wait for each other.
+
+    Raises Conflict for a database that a newer version has made, and Unavailable when another process holds it for too long.
+    """
+    wanted = head() if revision == "head" else revision
+    if current(engine) == wanted:
+        return
+    with _alone(engine) as connection:
+        _require_known(_current(connection))
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Take the database back to ``revision`` (``base`` for empty)."""
-    with engine.connect() as connection, _alone(connection):
+    """Take the database back to ``revision`` (``base`` for empty); raises as ``upgrade`` does."""
+    with _alone(engine) as connection:
+        _require_known(_current(connection))
         command.downgrade(_config(connection), revision)
 
 
 def require_current(engine: Engine) -> None:
     """Raise Conflict unless the database has the schema that this version of labelmill works on."""
     found = current(engine)
-    if found == head():
-        return
-    known = found is None or found in revisions()
-    way_out = "Run `labelmill db upgrade`." if known else "It was made by a newer version: run that one."
-    raise Conflict(f"The database is at revision {found or 'none'}, this version needs {head()}.", way_out=way_out)
+    _require_known(found)
+    if found != head():
+        raise Conflict(
+            f"The database is at revision {found or 'none'}, this version needs {head()}.",
+            way_out="Run `labelmill db upgrade`.",
+        )
 
 
-class _alone:  # noqa: N801 - used as a statement
-    """Holds the database's own lock for schema changes until the end of the block."""
+def _require_known(found: str | None) -> None:
+    if found is not None and found not in revisions():
+        raise Conflict(
+            f"The database is at revision {found}, which this version does not know.",
+            way_out="A newer version made it: run that one.",
+        )
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
-    def __enter__(self) -> None:
-        if self._connection.dialect.name == "postgresql":
-            self._connection.exec_driver_sql("SELECT pg_advisory_lock(7205759)")
-        elif self._connection.dialect.name == "mysql":
-            self._connection.exec_driver_sql("SELECT GET_LOCK('labelmill-schema', 60)")
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that holds the database's own lock for schema changes until its one transaction has ended.
 
-    def __exit__(self, *_: object) -> None:
-        self._connection.commit()
-        if self._connection.dialect.name == "postgresql":
-            self._connection.exec_driver_sql("SELECT pg_advisory_unlock(7205759)")
-        elif self._connection.dialect.name == "mysql":
-            self._connection.exec_driver_sql("SELECT RELEASE_LOCK('labelmill-schema')")
-        self._connection.commit()
+    SQLite's lock is the transaction itself. MariaDB commits at every change of the schema, so its lock is the session's.
+    """
+    with answering(), engine.connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {WAIT_SECONDS * 1000}")
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7205759)")
+        with _mysql_lock(connection) if connection.dialect.name == "mysql" else nullcontext():
+            yield connection
+
+
+@contextmanager
+def _mysql_lock(connection: Connection) -> Iterator[None]:
+    # Such locks belong to the whole server, and their names have at most 64 characters.
+    name = "'labelmill-schema-', LEFT(SHA2(DATABASE(), 256), 40)"
+    if connection.exec_driver_sql(f"SELECT GET_LOCK(CONCAT({name}), {WAIT_SECONDS})").scalar() != 1:
+        raise Unavailable("Another process changes the schema.", way_out="Try again when it has ended.")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"DO RELEASE_LOCK(CONCAT({name}))")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config(connection: Connection | None = None) -> Config:

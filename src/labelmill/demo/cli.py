@@ -84,7 +84,7 @@ def write_posts(path: Path, rows: int) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    from labelmill.jobs.cli import run_up
+    from labelmill.up import run_up
 
     say("")
     with contextlib.suppress(KeyboardInterrupt):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery import Celery
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import OperationalError
 
+from labelmill import clock
 from labelmill.errors import Unavailable
 from labelmill.jobs.child import GRACE_SECONDS, stop_with_parent
 from labelmill.jobs.worker import WorkerProcess
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 TASK = "labelmill.step"
 #: Seconds until an unacknowledged message is delivered again by Redis; harmless, since a leased step is not run twice.
 VISIBILITY_SECONDS = 3600
+#: Seconds without another attempt after a broker did not answer.
+QUIET_SECONDS = 3.0
 
 
 def make_celery(broker_url: str, queues: Sequence[str]) -> Celery:
@@ -42,7 +44,7 @@ def make_celery(broker_url: str, queues: Sequence[str]) -> Celery:
         task_acks_late=True,
         task_create_missing_queues=True,
         task_ignore_result=True,
-        task_queues=[Queue(queue_name(name), Exchange("labelmill", type="direct"), routing_key=name) for name in queues],
+        task_queues=[broker_queue(name) for name in queues],
         task_reject_on_worker_lost=True,
         task_serializer="json",
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -54,9 +56,10 @@ def make_celery(broker_url: str, queues: Sequence[str]) -> Celery:
     return app
 
 
-def queue_name(queue: str) -> str:
-    """Return the name of a queue in the broker, apart from those of other programs there."""
-    return f"labelmill.{queue}"
+def broker_queue(queue: str) -> Any:
+    """Return a queue as the broker knows it, apart by its name from those of other programs there."""
+    exchange = Exchange("labelmill", type="direct")  # type: ignore[no-untyped-call]
+    return Queue(f"labelmill.{queue}", exchange, routing_key=queue)  # type: ignore[no-untyped-call]
 
 
 class CeleryWaker:
@@ -66,24 +69,23 @@ class CeleryWaker:
 
     def __init__(self, broker_url: str, *, queues: Sequence[str]) -> None:
         self._app = make_celery(broker_url, queues)
+        self._quiet_until = 0.0
 
     def wake(self, steps: Sequence[tuple[str, str]]) -> None:
+        # A broker that does not answer costs its caller some seconds: not again and again.
+        if not steps or clock.monotonic() < self._quiet_until:
+            return
         try:
-            with self._app.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, timeout=4)
-                with self._app.amqp.Producer(connection) as producer:
-                    for step_id, queue in steps:
-                        self._send(producer, step_id, queue)
-        except (OperationalError, OSError) as error:
-            log.warning(
-                "broker away, workers are woken later",
-                reason=str(error).splitlines()[0] if str(error) else "",
-                steps=len(steps),
-            )
+            with self._app.connection_for_write() as connection, self._app.amqp.Producer(connection) as producer:
+                for step_id, queue in steps:
+                    self._send(producer, step_id, queue)
+        except Exception as error:  # noqa: BLE001 - each broker's library has its own errors; whatever it was, the sweep wakes later
+            self._quiet_until = clock.monotonic() + QUIET_SECONDS
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            log.warning("broker away, workers are woken later", reason=reason, steps=len(steps))
 
     def _send(self, producer: Any, step_id: str, queue: str) -> None:
-        target = Queue(queue_name(queue), Exchange("labelmill", type="direct"), routing_key=queue)
-        self._app.send_task(TASK, args=[step_id], queue=target, producer=producer, ignore_result=True, retry=False)
+        self._app.send_task(TASK, args=[step_id], queue=broker_queue(queue), producer=producer, ignore_result=True, retry=False)
 
 
 def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> None:

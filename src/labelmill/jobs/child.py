@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,10 @@ def stop_with_parent(stop: Callable[[], object], *, seconds: float) -> None:
     """Call ``stop`` when standard input ends, and leave for good when that has not helped after ``seconds``."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: its lock, held by a daemon thread, would be fatal to the end of the interpreter.
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
         stop()
         clock.sleep(seconds)
         log.error("worker did not stop in time and leaves")

@@ -9,9 +9,13 @@ import structlog
 
 from labelmill import clock
 from labelmill.errors import JobStopped, StepLost, Unavailable, WorkerStopping
-from labelmill.jobs import leases, presence
+from labelmill.jobs import leases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection
+
     from labelmill.db.database import Database
     from labelmill.jobs.model import Step
 
@@ -56,11 +60,13 @@ class Heart(threading.Thread):
     When the database has not answered for ``lease_seconds`` somebody else may hold the step already: the step is told to stop.
     """
 
-    def __init__(self, database: Database, worker_id: str, *, seconds: float, lease_seconds: float) -> None:
+    def __init__(
+        self, database: Database, beat_worker: Callable[[Connection], None], *, seconds: float, lease_seconds: float
+    ) -> None:
         super().__init__(name="heart", daemon=True)
         self.current: RunningStep | None = None
         self._database = database
-        self._worker_id = worker_id
+        self._beat = beat_worker
         self._seconds = seconds
         self._lease_seconds = lease_seconds
         self._ended = threading.Event()
@@ -68,10 +74,14 @@ class Heart(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(self._seconds):
-            self._beat_worker()
-            running = self.current
-            if running is not None and running.verdict is None:
-                self._beat_step(running)
+            try:
+                self._beat_worker()
+                running = self.current
+                if running is not None and running.verdict is None:
+                    self._beat_step(running)
+            except Exception:
+                # Whatever it was, the next beat may succeed; without a heart the step would be taken for dead.
+                log.exception("heartbeat failed")
 
     def stop(self) -> None:
         self._ended.set()
@@ -79,7 +89,7 @@ class Heart(threading.Thread):
 
     def _beat_worker(self) -> None:
         try:
-            self._database.transact(presence.beat, self._worker_id)
+            self._database.transact(self._beat)
             self._answered = clock.monotonic()
         except Unavailable as error:
             log.warning("heartbeat missed", reason=error.message)

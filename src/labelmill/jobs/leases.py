@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from labelmill import clock
 from labelmill.errors import JobCancelled, StepLost
 from labelmill.jobs import service
-from labelmill.jobs.model import ACTIVE, JobState, Limits, Step, StepResult, StepState, is_due, retry_delay
+from labelmill.jobs.model import ACTIVE, JobState, Limits, Step, StepResult, StepState, retry_delay
 from labelmill.jobs.tables import job_steps, jobs
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: How many free steps a worker looks at before it gives up for this time; others may take some of them first.
 _LOOK = 16
+OUTAGE_TRIES = 8
+#: Clocks of two machines, or of one before and after it was set, may differ by this much without any step running early.
+CLOCK_TOLERANCE = timedelta(seconds=60)
 
 
 def claim(
@@ -36,9 +39,7 @@ def claim(
     ``queues``, ``job_id`` and ``step_id`` narrow the choice. Two workers never get the same attempt of a step.
     """
     now = clock.now()
-    for candidate in connection.execute(_free(queues, job_id, step_id)).mappings():
-        if not is_due(now, candidate["not_before"], candidate["delay_seconds"]):
-            continue
+    for candidate in connection.execute(_free(queues, job_id, step_id)).mappings().all():
         attempt = candidate["attempt"] + 1
         lease = sa.update(job_steps).where(
             job_steps.c.id == candidate["id"],
@@ -89,26 +90,28 @@ def finish(connection: Connection, step: Step, result: StepResult) -> list[tuple
         update["result"] = result.job_result
     connection.execute(sa.update(jobs).where(jobs.c.id == step.job_id).values(update))
     service.add_steps(connection, step.job_id, job.queue, job.phase, result.steps)
-    return _advance(connection, step.job_id, job.phase)
+    return _advance(connection, step.job_id, job.phase, added=bool(result.steps))
 
 
-def fail(connection: Connection, step: Step, error: dict[str, Any], *, final: bool) -> bool:
+def fail(connection: Connection, step: Step, error: dict[str, Any], *, final: bool = False, outage: bool = False) -> bool:
     """Record a failed try: the step is tried again after a pause, or parked with its job when ``final`` or out of tries.
 
-    Return whether it was parked. A worker that lost the lease changes nothing.
+    An ``outage`` of something that the step needs gets more tries: they last for about five minutes. Return whether it was
+    parked. A worker that lost the lease changes nothing.
     """
     job = service.lock(connection, step.job_id)
     tries = step.tries + 1
-    parked = final or tries >= step.limits.tries
     if job.state not in ACTIVE:
         _release(connection, step, StepState.CANCELLED)
         return False
-    delay = retry_delay(tries)
+    parked = final or tries >= step.limits.tries + (OUTAGE_TRIES if outage else 0)
+    now = clock.now()
     values: dict[str, Any] = {"tries": tries, "error": error, "owner": None, "done": 0}
     if parked:
-        values |= {"state": StepState.FAILED, "finished_at": clock.now()}
+        values |= {"state": StepState.FAILED, "finished_at": now}
     else:
-        values |= {"state": StepState.QUEUED, "not_before": clock.now() + timedelta(seconds=delay), "delay_seconds": delay}
+        pause = timedelta(seconds=retry_delay(tries))
+        values |= {"state": StepState.QUEUED, "not_before": now + pause, "put_off_at": now}
     held = connection.execute(_held(step).values(values)).rowcount == 1
     if held and parked:
         service.fail(connection, step.job_id, error | {"step": step.key, "tries": tries})
@@ -137,58 +140,56 @@ def counters(connection: Connection) -> dict[tuple[str, int], int]:
 
 def any_free(connection: Connection, queues: Sequence[str] | None = None, job_id: str | None = None) -> bool:
     """Tell whether a claim would find something, without taking a write lock."""
-    now = clock.now()
-    rows = connection.execute(_free(queues, job_id, None)).mappings()
-    return any(is_due(now, row["not_before"], row["delay_seconds"]) for row in rows)
+    return connection.execute(_free(queues, job_id, None).limit(1)).first() is not None
 
 
-def load(connection: Connection, step_id: str, attempt: int) -> Step | None:
-    """Return the step if this is still its attempt."""
-    step = _load(connection, step_id)
-    return step if step is not None and step.attempt == attempt else None
+def held(connection: Connection, step_id: str, attempt: int) -> Step | None:
+    """Return the step if this attempt still holds it."""
+    query = _step_query().where(
+        job_steps.c.id == step_id, job_steps.c.attempt == attempt, job_steps.c.state == StepState.LEASED
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    return _step(row) if row else None
 
 
 def free_steps(connection: Connection, limit: int = 1000) -> list[tuple[str, str]]:
     """Return (step id, queue) of steps that are due, for waking workers."""
-    now = clock.now()
-    query = sa.select(job_steps).where(job_steps.c.state == StepState.QUEUED).order_by(job_steps.c.job_id, job_steps.c.seq)
-    rows = connection.execute(query.limit(limit)).mappings()
-    return [(row["id"], row["queue"]) for row in rows if is_due(now, row["not_before"], row["delay_seconds"])]
+    return [(row.id, row.queue) for row in connection.execute(_free(None, None, None).limit(limit))]
 
 
-def _advance(connection: Connection, job_id: str, phase: int) -> list[tuple[str, str]]:
+def _advance(connection: Connection, job_id: str, phase: int, *, added: bool) -> list[tuple[str, str]]:
     """Open the next phase once this one is done; return (step id, queue) of the steps that this freed."""
     left = sa.select(sa.func.min(job_steps.c.phase)).where(job_steps.c.job_id == job_id, job_steps.c.state != StepState.DONE)
     next_phase = connection.scalar(left)
     if next_phase is None:
         service.succeed(connection, job_id)
         return []
-    if next_phase == phase:
+    if next_phase != phase:
+        service.open_phase(connection, job_id, next_phase)
+    elif not added:
         return []
-    service.open_phase(connection, job_id, next_phase)
     return free_of_job(connection, job_id)
 
 
 def free_of_job(connection: Connection, job_id: str) -> list[tuple[str, str]]:
-    """Return (step id, queue) of the job's free steps."""
-    free = sa.select(job_steps.c.id, job_steps.c.queue).where(
-        job_steps.c.job_id == job_id, job_steps.c.state == StepState.QUEUED
-    )
-    return [(row.id, row.queue) for row in connection.execute(free)]
+    """Return (step id, queue) of the job's steps that are due."""
+    return [(row.id, row.queue) for row in connection.execute(_free(None, job_id, None).limit(None))]
 
 
 def _free(queues: Sequence[str] | None, job_id: str | None, step_id: str | None) -> sa.Select[Any]:
-    query = sa.select(
-        job_steps.c.id, job_steps.c.job_id, job_steps.c.attempt, job_steps.c.not_before, job_steps.c.delay_seconds
-    )
-    query = query.where(job_steps.c.state == StepState.QUEUED)
+    query = sa.select(job_steps.c.id, job_steps.c.job_id, job_steps.c.attempt, job_steps.c.queue)
+    query = query.where(job_steps.c.state == StepState.QUEUED, _due(clock.now()))
     query = query.where(job_steps.c.queue.in_(list(queues))) if queues is not None else query
     query = query.where(job_steps.c.job_id == job_id) if job_id else query
     query = query.where(job_steps.c.id == step_id) if step_id else query
-    now = clock.now()
-    put_off = sa.and_(job_steps.c.not_before > now, job_steps.c.not_before <= now + timedelta(days=1))
-    query = query.where(sa.or_(job_steps.c.not_before.is_(None), sa.not_(put_off)))
     return query.order_by(job_steps.c.job_id, job_steps.c.seq).limit(_LOOK)
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    """A step that was put off is due when its time has come, or when the clock was set back since then: nobody knows how long it waited."""
+    return sa.or_(
+        job_steps.c.not_before.is_(None), job_steps.c.not_before <= now, job_steps.c.put_off_at > now + CLOCK_TOLERANCE
+    )
 
 
 def _held(step: Step) -> sa.Update:

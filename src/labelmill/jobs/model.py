@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class JobState(StrEnum):
@@ -84,7 +86,7 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    #: Units done and, once planned, in all.
+    #: Units done, those of steps that run now included, and, once planned, in all.
     done: int
     total: int | None
     unit: str
@@ -147,19 +149,9 @@ def progress(job: Job, now: datetime) -> Progress:
     return Progress(done=job.done, total=job.total, unit=job.unit, seconds=seconds, rate=rate, share=share, seconds_left=left)
 
 
-def is_due(now: datetime, not_before: datetime | None, delay: float) -> bool:
-    """Tell whether a step that was put off by ``delay`` seconds until ``not_before`` may run.
-
-    A clock that was set back further than the delay would make it wait for that long: such a step is due at once.
-    """
-    if not_before is None:
-        return True
-    return now >= not_before or now < not_before - timedelta(seconds=delay)
-
-
 def retry_delay(tries: int) -> float:
     """Return the seconds to wait before try ``tries`` + 1: 1, 2, 4 ... at most 60."""
-    return float(min(60, 2 ** max(0, tries - 1)))
+    return float(min(60, 2 ** min(6, max(0, tries - 1))))
 
 
 class LeaseWatch:
@@ -169,9 +161,10 @@ class LeaseWatch:
     ``lease_seconds`` of the time that this watcher itself was awake.
     """
 
-    def __init__(self, lease_seconds: float, *, longest_gap: float = 3.0) -> None:
+    def __init__(self, lease_seconds: float) -> None:
         self.lease_seconds = lease_seconds
-        self.longest_gap = longest_gap
+        #: A lease is dead after three looks at the soonest, however long the watcher itself was suspended between two of them.
+        self.longest_gap = min(3.0, lease_seconds / 3)
         self._seen: dict[Any, tuple[int, float]] = {}
         self._awake = 0.0
         self._last: float | None = None

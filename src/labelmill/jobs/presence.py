@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -32,10 +35,20 @@ class Worker:
     @property
     def is_gone(self) -> bool:
         """Whether it certainly is not alive: it ran on this machine and its process is no more."""
-        return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
+        return self.host == this_machine() and not psutil.pid_exists(self.pid)
 
     def serves(self, queue: str) -> bool:
-        return "*" in self.queues or queue in self.queues
+        return queue in self.queues
+
+
+@cache
+def this_machine() -> str:
+    """Return a name under which process numbers have one meaning: containers may share a host name, and numbers begin anew at a start."""
+    scope = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        scope = f"/{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    return f"{socket.gethostname()[:128]}{scope}"
 
 
 def new_worker_id() -> str:
@@ -46,14 +59,17 @@ def new_worker_id() -> str:
 def arrive(connection: Connection, worker_id: str, *, runner: str, queues: Sequence[str]) -> None:
     """Register a worker process."""
     row = {
-        "id": worker_id, "host": socket.gethostname(), "pid": os.getpid(), "runner": runner, "queues": list(queues), "beat": 0,
-        "started_at": clock.now(), "stopping": False,
+        "id": worker_id, "host": this_machine(), "pid": os.getpid(), "runner": runner, "queues": list(queues), "beat": 0,
+        "started_at": clock.now(),
     }  # fmt: skip
     connection.execute(sa.insert(workers).values(row))
 
 
-def beat(connection: Connection, worker_id: str) -> None:
-    connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(beat=workers.c.beat + 1))
+def beat(connection: Connection, worker_id: str, *, runner: str, queues: Sequence[str]) -> None:
+    """Raise a worker's heartbeat counter; one that was held for dead and forgotten is registered again."""
+    alive = sa.update(workers).where(workers.c.id == worker_id).values(beat=workers.c.beat + 1)
+    if connection.execute(alive).rowcount == 0:
+        arrive(connection, worker_id, runner=runner, queues=queues)
 
 
 def leave(connection: Connection, worker_ids: Sequence[str]) -> None:

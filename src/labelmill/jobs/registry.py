@@ -50,6 +50,8 @@ class Registry:
 
     def __init__(self, *kinds: JobKind) -> None:
         self._kinds = {kind.name: kind for kind in kinds}
+        if len(self._kinds) != len(kinds):
+            raise ValueError("two kinds of job have one name")
 
     def __iter__(self) -> Iterator[JobKind]:
         return iter(self._kinds.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labelmill.jobs import leases
+
 if TYPE_CHECKING:
     from labelmill.db.database import Database
     from labelmill.jobs.registry import Registry
@@ -18,3 +20,11 @@ class Runtime:
     registry: Registry
     waker: Waker
     settings: Settings
+
+    def wake(self, job_id: str) -> None:
+        """Tell workers that the job has free steps; to be called after the commit. Lost wake-ups are made good by the sweep."""
+        if self.waker.runner == "local":
+            return
+        with self.database.read() as connection:
+            free = leases.free_of_job(connection, job_id)
+        self.waker.wake(free)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, RowMapping
 
 _OPEN = (StepState.WAITING, StepState.QUEUED)
+NOT_PUT_OFF: dict[str, Any] = {"not_before": None, "put_off_at": None}
 
 
 def submit(
@@ -40,12 +41,15 @@ def submit(
     """Add a job with its first steps and return it; with a ``key`` that is known, return the job that has it.
 
     The job exists if and only if the caller's transaction commits. ``countdown`` is the seconds to wait before its first step.
+    After the commit ``Runtime.wake`` tells workers; without it the sweep finds the steps within seconds.
     """
+    if not steps:
+        raise ValueError("a job without steps would never end")
     if key is not None and (known := _by_key(connection, key)):
         return known
     limits = limits or Limits()
     identifier = job_id or new_id()
-    phase = min((step.phase for step in steps), default=0)
+    phase = min(step.phase for step in steps)
     row = {
         "id": identifier, "kind": kind, "queue": queue, "state": JobState.QUEUED, "title": title, "params": params, "key": key,
         "phase": phase, "created_at": clock.now(), "created_by": created_by, "done": 0,
@@ -67,16 +71,20 @@ def add_steps(
     connection: Connection, job_id: str, queue: str, phase: int, steps: Iterable[NewStep], *, countdown: float = 0.0
 ) -> None:
     """Add the steps whose key the job does not have yet, and their units to the job's total."""
+    unique = {step.key: step for step in steps}
+    if not unique:
+        return
     known = set(connection.scalars(sa.select(job_steps.c.key).where(job_steps.c.job_id == job_id)))
     start = len(known)
-    new = [step for step in steps if step.key not in known]
-    not_before = clock.now() + timedelta(seconds=countdown) if countdown > 0 else None
+    new = [step for step in unique.values() if step.key not in known]
+    now = clock.now()
+    put_off = {"not_before": now + timedelta(seconds=countdown), "put_off_at": now} if countdown > 0 else NOT_PUT_OFF
     rows = [
         {
             "id": new_id(), "job_id": job_id, "key": step.key, "name": step.name, "queue": queue, "phase": step.phase, "seq": start + index,
             "payload": step.payload, "state": StepState.QUEUED if step.phase <= phase else StepState.WAITING, "attempt": 0, "tries": 0,
-            "beat": 0, "not_before": not_before, "delay_seconds": countdown, "units": step.units, "done": 0,
-        }
+            "beat": 0, "units": step.units, "done": 0,
+        } | put_off
         for index, step in enumerate(new)
     ]  # fmt: skip
     if rows:
@@ -92,6 +100,15 @@ def get(connection: Connection, job_id: str) -> Job:
     if row is None:
         raise NotFound(f"There is no job {job_id!r}.", way_out="`labelmill jobs list` shows the jobs.")
     return job_from(row)
+
+
+def find(connection: Connection, start: str) -> Job:
+    """Return the one job whose id begins with ``start``; raises NotFound, and Conflict when there are several."""
+    query = _select().where(jobs.c.id.startswith(start, autoescape=True)).limit(2)
+    rows = connection.execute(query).mappings().all()
+    if len(rows) > 1:
+        raise Conflict(f"Several jobs have an id that begins with {start!r}.", way_out="Give more of it.")
+    return job_from(rows[0]) if rows else get(connection, start)
 
 
 def list_jobs(
@@ -139,8 +156,8 @@ def retry(connection: Connection, job_id: str) -> Job:
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise Conflict(f"Job {job_id} is {job.state}.", way_out="Only failed and cancelled jobs can be retried.")
     left = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state != StepState.DONE)
-    # A lease that is still held would end in a refused result: a rising attempt says so.
-    connection.execute(left.values(state=StepState.WAITING, tries=0, error=None, not_before=None, delay_seconds=0, owner=None))
+    # Whoever still holds one of them is refused: it is no longer leased and its next lease has a higher attempt.
+    connection.execute(left.values(state=StepState.WAITING, tries=0, error=None, owner=None, **NOT_PUT_OFF))
     values = {"state": JobState.QUEUED, "error": None, "finished_at": None}
     connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
     open_phase(connection, job_id, job.phase)
@@ -156,7 +173,7 @@ def fail(connection: Connection, job_id: str, error: dict[str, Any]) -> None:
 
 def lock(connection: Connection, job_id: str) -> Job:
     """Hold the job's row until the transaction ends, so that its steps can be counted, and return the job."""
-    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(done=jobs.c.done))
+    connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
     return get(connection, job_id)
 
 
@@ -178,7 +195,7 @@ def job_from(row: RowMapping) -> Job:
     """Return the job of a row of the selection that this module makes."""
     names = set(Job.__dataclass_fields__) - {"limits", "state"}
     limits = Limits(seconds=row["limit_seconds"], memory_mb=row["limit_memory_mb"], tries=row["limit_tries"])
-    values = {name: row[name] for name in names if name in row}
+    values = {name: row[name] for name in names} | {"done": row["done"] + int(row["running_done"] or 0)}
     return Job(**values, state=JobState(row["state"]), limits=limits)
 
 
@@ -191,7 +208,11 @@ def _end(connection: Connection, job_id: str, state: JobState, error: dict[str, 
 def _select() -> sa.Select[Any]:
     done = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id, job_steps.c.state == StepState.DONE)
     every = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id)
-    return sa.select(jobs, done.scalar_subquery().label("steps_done"), every.scalar_subquery().label("steps_total"))
+    running = sa.select(sa.func.sum(job_steps.c.done)).where(
+        job_steps.c.job_id == jobs.c.id, job_steps.c.state == StepState.LEASED
+    )
+    counts = {"steps_done": done, "steps_total": every, "running_done": running}
+    return sa.select(jobs, *(query.scalar_subquery().label(label) for label, query in counts.items()))
 
 
 def _by_key(connection: Connection, key: str) -> Job | None:

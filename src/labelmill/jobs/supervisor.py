@@ -11,12 +11,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import psutil
 import structlog
 
 from labelmill import clock
 from labelmill.errors import LabelmillError
-from labelmill.jobs import leases, presence
+from labelmill.jobs import leases, limits, presence
 from labelmill.jobs.sweep import Sweep, release_workers
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ LOOK_SECONDS = 0.5
 #: A child that ends sooner than this is started again only after a pause that doubles up to the longest.
 HEALTHY_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
-MEBIBYTE = 1024 * 1024
 
 
 @dataclass
@@ -48,6 +46,7 @@ class Child:
     pause: float = 0.0
     #: When each held (step, attempt) was first seen, on this process's clock.
     seen: dict[tuple[str, int], float] = field(default_factory=dict)
+    held: list[Step] = field(default_factory=list)
     killed_for: tuple[str, str] | None = None
 
 
@@ -94,58 +93,59 @@ class Supervisor:
         child.worker_id = presence.new_worker_id() if child.is_worker else ""
         child.started = clock.monotonic()
         child.seen.clear()
+        child.held = []
         child.killed_for = None
+        # A session of its own: Ctrl-C reaches this parent only, which then lets the children end in order.
         child.process = subprocess.Popen(
-            child.command(child.worker_id), stdin=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+            child.command(child.worker_id),
+            stdin=subprocess.PIPE,
+            env=os.environ | self._settings.environment() | {"PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
         )
         log.info("process started", process=child.name, pid=child.process.pid)
 
     def _bury(self, child: Child, code: int) -> None:
-        """Free what a dead child held, and let it be started again: at once when it had lived well."""
+        """Free what a dead child held, and let it be started again: at once when it had lived well or died of a step."""
         _close(child)
-        lived = clock.monotonic() - child.started
-        child.pause = 0.0 if lived > HEALTHY_SECONDS else min(LONGEST_PAUSE, max(1.0, child.pause * 2))
-        child.started = clock.monotonic()
-        log.warning("process ended", process=child.name, code=code, restart_in=child.pause)
+        worked = bool(child.seen)
         if child.is_worker:
             reason = child.killed_for or (
                 "worker-died",
                 f"The worker process ended with code {code} in the middle of the step.",
             )
-            self._release(child, *reason)
+            worked = self._release(child, *reason) or worked
+        lived = clock.monotonic() - child.started
+        child.pause = 0.0 if worked or lived > HEALTHY_SECONDS else min(LONGEST_PAUSE, max(1.0, child.pause * 2))
+        child.started = clock.monotonic()
+        log.warning("process ended", process=child.name, code=code, restart_in=child.pause)
 
-    def _release(self, child: Child, code: str, detail: str) -> None:
+    def _release(self, child: Child, code: str, detail: str) -> bool:
+        """Free the steps of a dead child; return whether it had any."""
         try:
-            release_workers(self._database, [child.worker_id], code=code, reason=detail)
+            return release_workers(self._database, [child.worker_id], code=code, reason=detail) > 0
         except LabelmillError as error:
             # The sweep finds the dead lease once the database is back.
             log.warning("could not free the steps of a dead worker", reason=error.message)
+            return False
 
     def _hold_to_limits(self, child: Child, pid: int) -> None:
         try:
             with self._database.read() as connection:
-                held = leases.held_by(connection, [child.worker_id])
+                child.held = leases.held_by(connection, [child.worker_id])
         except LabelmillError:
-            return
+            # Without the database the limits of the steps that were last seen still hold.
+            log.debug("limits held from memory", process=child.name)
         moment = clock.monotonic()
-        child.seen = {(step.id, step.attempt): child.seen.get((step.id, step.attempt), moment) for step in held}
-        for step in held:
-            excess = self._excess(step, moment - child.seen[step.id, step.attempt], pid)
-            if excess and child.process is not None:
-                child.killed_for = excess
+        child.seen = {(step.id, step.attempt): child.seen.get((step.id, step.attempt), moment) for step in child.held}
+        for step in child.held:
+            excess = limits.excess(step, moment - child.seen[step.id, step.attempt], pid)
+            if excess:
                 log.error("worker killed", job=step.job_id, step=step.key, code=excess[0], reason=excess[1])
-                child.process.kill()
-
-    def _excess(self, step: Step, seconds: float, pid: int) -> tuple[str, str] | None:
-        if seconds > step.limits.seconds:
-            return "time-limit", f"The step ran for longer than its limit of {step.limits.seconds:g} s and was killed."
-        used = _memory(pid) // MEBIBYTE
-        if used > step.limits.memory_mb:
-            return (
-                "memory-limit",
-                f"The step used {used} MB, more than its limit of {step.limits.memory_mb} MB, and was killed.",
-            )
-        return None
+                child.killed_for = excess
+                limits.kill(pid)
+                # While it is not yet waited for, nobody else's sweep takes it for a death without a reason.
+                self._release(child, *excess)
+                return
 
     def _end_all(self) -> None:
         running = [child for child in self._children if child.process is not None]
@@ -162,7 +162,10 @@ class Supervisor:
         try:
             process.wait(max(0.1, deadline - clock.monotonic()))
         except subprocess.TimeoutExpired:
-            process.kill()
+            limits.kill(process.pid)
+            if child.is_worker:
+                # Before it is waited for: after that a sweep may count its step as a failed try.
+                self._hand_back(child)
             process.wait()
         _close(child)
         if child.is_worker:
@@ -178,6 +181,14 @@ class Supervisor:
             self._database.transact(presence.leave, [child.worker_id])
         except LabelmillError as error:
             log.warning("could not free the steps of a stopped worker", reason=error.message)
+
+
+def worker_children(count: int) -> list[Child]:
+    """Return ``count`` worker processes of labelmill itself."""
+    return [
+        Child(f"worker {number}", lambda worker_id: python_child("worker", "--child", worker_id))
+        for number in range(1, count + 1)
+    ]
 
 
 def python_child(*arguments: str) -> list[str]:
@@ -200,10 +211,3 @@ def _close(child: Child) -> None:
         with contextlib.suppress(OSError):
             child.process.stdin.close()
     child.process = None
-
-
-def _memory(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0

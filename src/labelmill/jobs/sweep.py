@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from labelmill.db.database import Database
-    from labelmill.jobs.model import Step
+    from labelmill.jobs.presence import Worker
     from labelmill.jobs.waker import Waker
 
 log = structlog.get_logger(__name__)
 
 #: Seconds between two wake-ups of the same free step; doubled each time, so that a long queue does not fill the broker.
 FIRST_WAKE = 5.0
-LONGEST_WAKE = 600.0
+LONGEST_WAKE = 60.0
 
 
 class Sweep(threading.Thread):
     """One thread in every parent process; any number of them may sweep at once."""
 
-    def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, seconds: float = 1.0) -> None:
+    def __init__(self, database: Database, waker: Waker, *, lease_seconds: float) -> None:
         super().__init__(name="sweep", daemon=True)
         self._database = database
         self._waker = waker
-        self._seconds = seconds
+        self._seconds = min(1.0, lease_seconds / 3)
         self._steps = LeaseWatch(lease_seconds)
         self._workers = LeaseWatch(lease_seconds)
         self._wakes: dict[str, tuple[float, float]] = {}
@@ -69,7 +69,7 @@ class Sweep(threading.Thread):
             )
         for step_id, attempt in self._steps.observe(counters, moment):
             self._free(step_id, attempt)
-        self._wake(moment)
+        self._wake(moment, [worker for worker in alive if worker.id not in gone])
 
     def _free(self, step_id: str, attempt: int) -> None:
         error = {
@@ -79,11 +79,13 @@ class Sweep(threading.Thread):
         }
         self._database.transact(_fail_leased, step_id, attempt, error)
 
-    def _wake(self, moment: float) -> None:
+    def _wake(self, moment: float, alive: Sequence[Worker]) -> None:
         if self._waker.runner == "local":
             return
         with self._database.read() as connection:
             free = dict(leases.free_steps(connection))
+        # Messages that nobody takes would only pile up in the broker.
+        free = {step_id: queue for step_id, queue in free.items() if any(worker.serves(queue) for worker in alive)}
         known = {step_id: self._wakes.get(step_id, (0.0, 0.0)) for step_id in free}
         due = [step_id for step_id, (next_wake, _) in known.items() if moment >= next_wake]
         for step_id in due:
@@ -94,18 +96,20 @@ class Sweep(threading.Thread):
             self._waker.wake([(step_id, free[step_id]) for step_id in due])
 
 
-def release_workers(database: Database, worker_ids: Sequence[str], *, code: str, reason: str) -> None:
-    """Free every step that these dead workers held, as one failed try each, and forget the workers."""
+def release_workers(database: Database, worker_ids: Sequence[str], *, code: str, reason: str) -> int:
+    """Free every step that these dead workers held, as one failed try each, and forget the workers; return how many steps."""
     with database.read() as connection:
         held = leases.held_by(connection, worker_ids)
     for step in held:
         error = {"code": code, "detail": reason, "id": new_id()}
-        parked = database.transact(leases.fail, step, error, final=False)
+        parked = database.transact(leases.fail, step, error)
         log.warning("step freed", job=step.job_id, step=step.key, code=code, error=error["id"], parked=parked)
     database.transact(presence.leave, worker_ids)
+    return len(held)
 
 
-def _fail_leased(connection: Connection, step_id: str, attempt: int, error: dict[str, object]) -> None:
-    step: Step | None = leases.load(connection, step_id, attempt)
-    if step is not None and not leases.fail(connection, step, error, final=False):
-        log.warning("lease expired, step freed", job=step.job_id, step=step.key, error=error["id"])
+def _fail_leased(connection: Connection, step_id: str, attempt: int, error: dict[str, Any]) -> None:
+    step = leases.held(connection, step_id, attempt)
+    if step is not None:
+        parked = leases.fail(connection, step, error)
+        log.warning("lease expired, step freed", job=step.job_id, step=step.key, error=error["id"], parked=parked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, UniqueConstraint
 
 from labelmill.db.tables import table
-from labelmill.db.types import Flag, Id, Json, LongText, Real, UtcTime, Whole, name
+from labelmill.db.types import Id, Json, LongText, Real, UtcTime, Whole, name
 
 jobs = table(
     "jobs",
@@ -51,8 +51,9 @@ job_steps = table(
     Column("tries", Whole, nullable=False),
     Column("owner", name(64)),
     Column("beat", Whole, nullable=False),
+    # Until when it waits, and when that was decided: a clock that was set back in between is seen by the second.
     Column("not_before", UtcTime),
-    Column("delay_seconds", Real, nullable=False),
+    Column("put_off_at", UtcTime),
     Column("units", Whole, nullable=False),
     Column("done", Whole, nullable=False),
     Column("started_at", UtcTime),
@@ -74,5 +75,4 @@ workers = table(
     Column("queues", Json, nullable=False),
     Column("beat", Whole, nullable=False),
     Column("started_at", UtcTime, nullable=False),
-    Column("stopping", Flag, nullable=False),
 )

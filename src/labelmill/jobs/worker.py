@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import structlog
 
@@ -39,13 +39,18 @@ class WorkerProcess:
         self._waker = runtime.waker
         self._settings = runtime.settings
         self._heart = Heart(
-            self.database, worker_id, seconds=self._settings.heartbeat_seconds, lease_seconds=self._settings.lease_seconds
+            self.database, self._beat, seconds=self._settings.heartbeat_seconds, lease_seconds=self._settings.lease_seconds
         )
 
     def __enter__(self) -> Self:
         self.database.transact(presence.arrive, self.worker_id, runner=self._waker.runner, queues=self.queues)
         self._heart.start()
         return self
+
+    @property
+    def current(self) -> RunningStep | None:
+        """The step in hand."""
+        return self._heart.current
 
     def __exit__(self, *_: object) -> None:
         self._heart.stop()
@@ -54,8 +59,12 @@ class WorkerProcess:
         except Unavailable as error:
             log.warning("worker could not say goodbye", reason=error.message)
 
-    def poll(self, *, job_id: str | None = None) -> None:
-        """Run steps as they come until told to stop; with ``job_id`` only that job's, until it has ended."""
+    def poll(self, *, job_id: str | None = None, seconds: float | None = None) -> None:
+        """Run steps as they come until told to stop; with ``job_id`` only that job's, until it has ended.
+
+        After a step it looks again at once; when nothing is due, after ``seconds`` (by default the setting).
+        """
+        pause = self._settings.poll_seconds if seconds is None else seconds
         while not self.stop.is_set():
             try:
                 ran = self.run_next(job_id=job_id)
@@ -65,11 +74,11 @@ class WorkerProcess:
                 log.warning("database away, trying again", reason=error.message)
                 ran = False
             if not ran:
-                self.stop.wait(self._settings.poll_seconds)
+                self.stop.wait(pause)
 
     def run_next(self, *, job_id: str | None = None, step_id: str | None = None) -> bool:
         """Lease and run one step; return whether there was one."""
-        queues = None if job_id or step_id or "*" in self.queues else self.queues
+        queues = None if job_id or step_id else self.queues
         if step_id is None:
             with self.database.read() as connection:
                 if not leases.any_free(connection, queues, job_id):
@@ -84,7 +93,7 @@ class WorkerProcess:
     def _run(self, step: Step) -> None:
         running = RunningStep(step, self.database, self.stop)
         self._heart.current = running
-        log.info("step begins", kind=step.kind, attempt=step.attempt)
+        log.debug("step begins", kind=step.kind, attempt=step.attempt)
         try:
             result = self._registry.handler(step)(running)
         except JobStopped as verdict:
@@ -103,7 +112,12 @@ class WorkerProcess:
         except JobStopped as verdict:
             log.warning("late result refused", reason=verdict.message)
             return
-        log.info("step done", done=result.done)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a result that cannot be stored is the handler's fault
+            self._failed(step, error)
+            return
+        log.debug("step done", done=result.done)
         self._waker.wake(free)
 
     def _report(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -119,17 +133,30 @@ class WorkerProcess:
 
     def _failed(self, step: Step, error: Exception) -> None:
         error_id = log_error(error)
+        outage = isinstance(error, LabelmillError) and error.retryable
         final = isinstance(error, LabelmillError) and not error.retryable
-        parked = self._report(leases.fail, step, describe(error, error_id), final=final)
+        parked = self._report(leases.fail, step, describe(error, error_id), final=final, outage=outage)
         log.error("step parked" if parked else "step failed, will be tried again", error=error_id, tries=step.tries + 1)
+
+    def _beat(self, connection: Connection) -> None:
+        presence.beat(connection, self.worker_id, runner=self._waker.runner, queues=self.queues)
 
     def _has_ended(self, job_id: str) -> bool:
         with self.database.read() as connection:
             return service.get(connection, job_id).ended
 
 
-def describe(error: Exception, error_id: str) -> dict[str, object]:
+def describe(error: Exception, error_id: str) -> dict[str, Any]:
     """Return an error as it is kept with a job; what only a programmer understands stays in the log under its id."""
     if isinstance(error, LabelmillError):
-        return error.as_problem() | {"id": error_id}
-    return {"code": "internal", "detail": f"{type(error).__name__}: {error}"[:2000], "id": error_id}
+        return _storable(error.as_problem() | {"id": error_id})
+    return _storable({"code": "internal", "detail": f"{type(error).__name__}: {error}"[:2000], "id": error_id})
+
+
+def _storable(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return what JSON can hold of an error: a text may have lone surrogates, a detail be any object."""
+    texts = {name: value if isinstance(value, int | float | None) else str(value) for name, value in problem.items()}
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in texts.items()
+    }

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from labelmill.db.tables import TABLE_OPTIONS
-from labelmill.db.types import Flag, Id, Json, LongText, Real, UtcTime, Whole, name
+from labelmill.db.types import Id, Json, LongText, Real, UtcTime, Whole, name
 
 revision = "0001"
 down_revision = None
@@ -56,7 +56,7 @@ def upgrade() -> None:
         sa.Column("owner", name(64)),
         sa.Column("beat", Whole, nullable=False),
         sa.Column("not_before", UtcTime),
-        sa.Column("delay_seconds", Real, nullable=False),
+        sa.Column("put_off_at", UtcTime),
         sa.Column("units", Whole, nullable=False),
         sa.Column("done", Whole, nullable=False),
         sa.Column("started_at", UtcTime),
@@ -78,7 +78,6 @@ def upgrade() -> None:
         sa.Column("queues", Json, nullable=False),
         sa.Column("beat", Whole, nullable=False),
         sa.Column("started_at", UtcTime, nullable=False),
-        sa.Column("stopping", Flag, nullable=False),
         **TABLE_OPTIONS,
     )
 

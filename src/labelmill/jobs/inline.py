@@ -1,0 +1,193 @@
+"""A command runs its job itself, unless a worker is there that will: then it watches that one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from labelmill import clock
+from labelmill.errors import JobCancelled, JobStopped, WorkerStopping
+from labelmill.ids import new_id
+from labelmill.jobs import leases, limits, presence, service
+from labelmill.jobs.model import JobState
+from labelmill.jobs.sweep import Sweep, release_workers
+from labelmill.jobs.worker import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labelmill.jobs.model import Job, Step
+    from labelmill.jobs.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two reports of progress.
+REPORT_SECONDS = 0.25
+#: Seconds until the next look for a step when none is due, since other workers run the rest of the phase.
+LOOK_SECONDS = 0.05
+#: How many heartbeats a worker may miss before it is not waited for.
+BEATS_MISSED = 2.5
+#: Seconds that a step has for ending in order after Ctrl-C.
+PATIENCE_SECONDS = 5.0
+
+
+def run_or_watch(runtime: Runtime, job_id: str, *, on_progress: Callable[[Job], None] = lambda _job: None) -> Job:
+    """Return the job once it has ended, however it ended; ``on_progress`` gets it four times a second until then.
+
+    Workers that die while they are watched are replaced by this process. A step that runs here is held to its limits, but code
+    that never lets another thread of Python run can only be stopped where a worker process runs it. Raises WorkerStopping at
+    Ctrl-C, with the job left queued (or with its worker), and JobStopped when a step here exceeds a limit.
+    """
+    while not (job := load(runtime, job_id)).ended:
+        if has_live_worker(runtime, job.queue):
+            _watch(runtime, job, on_progress)
+        else:
+            _run_here(runtime, job_id, on_progress)
+    on_progress(job)
+    return job
+
+
+def load(runtime: Runtime, job_id: str) -> Job:
+    """Return the job as it is now; raises NotFound."""
+    with runtime.database.read() as connection:
+        return service.get(connection, job_id)
+
+
+def require_success(job: Job) -> Job:
+    """Return an ended job that succeeded; raises JobStopped or JobCancelled for one that did not, with its reason."""
+    if job.state is JobState.FAILED:
+        reason = (job.error or {}).get("detail", "no reason is known")
+        raise JobStopped(
+            f"Job {job.id} failed: {reason}", way_out=f"`labelmill jobs retry {job.id}` to go on after the cause is gone."
+        )
+    if job.state is JobState.CANCELLED:
+        raise JobCancelled(f"Job {job.id} was cancelled.", way_out=f"`labelmill jobs retry {job.id}` to go on.")
+    return job
+
+
+def has_live_worker(runtime: Runtime, queue: str) -> bool:
+    """Tell whether some worker serves ``queue``: its process is there and its heart beats.
+
+    Workers of this machine whose process is gone are forgotten at once; for a beat of another one it waits 2.5 heartbeats.
+    """
+    first = _beats(runtime, queue)
+    deadline = clock.monotonic() + BEATS_MISSED * runtime.settings.heartbeat_seconds
+    while first and clock.monotonic() < deadline:
+        clock.sleep(min(0.1, runtime.settings.heartbeat_seconds / 4))
+        now = _beats(runtime, queue)
+        if any(beat != first.get(worker_id) for worker_id, beat in now.items()):
+            return True
+    return False
+
+
+def _beats(runtime: Runtime, queue: str) -> dict[str, int]:
+    with runtime.database.read() as connection:
+        known = presence.list_workers(connection)
+    gone = [worker.id for worker in known if worker.is_gone]
+    if gone:
+        release_workers(
+            runtime.database, gone, code="worker-died", reason="The worker process ended in the middle of the step."
+        )
+    return {worker.id: worker.beat for worker in known if worker.id not in gone and worker.serves(queue)}
+
+
+def _watch(runtime: Runtime, job: Job, on_progress: Callable[[Job], None]) -> None:
+    """Report progress until the job has ended or its workers have gone."""
+    runtime.wake(job.id)
+    patience = 2 * BEATS_MISSED * runtime.settings.heartbeat_seconds
+    looked = clock.monotonic()
+    try:
+        while not job.ended:
+            on_progress(job)
+            clock.sleep(REPORT_SECONDS)
+            if clock.monotonic() - looked > patience:
+                if not has_live_worker(runtime, job.queue):
+                    return
+                looked = clock.monotonic()
+            job = load(runtime, job.id)
+    except KeyboardInterrupt:
+        raise WorkerStopping(f"Job {job.id} goes on in its worker.", way_out=_ways(job.id, "watch", "watch it")) from None
+
+
+def _run_here(runtime: Runtime, job_id: str, on_progress: Callable[[Job], None]) -> None:
+    """Run the job's steps in a thread of this process, while this thread reports progress, holds limits and hears Ctrl-C."""
+    stop = threading.Event()
+    # Serving no queue: nobody should wait for a worker that runs one job only.
+    process = WorkerProcess(runtime, worker_id=presence.new_worker_id(), queues=(), stop=stop)
+    sweep = Sweep(runtime.database, runtime.waker, lease_seconds=runtime.settings.lease_seconds)
+    with process:
+        thread = _Runner(process, job_id)
+        sweep.start()
+        thread.start()
+        try:
+            _attend(runtime, process, thread, on_progress)
+        except KeyboardInterrupt:
+            raise WorkerStopping(f"Job {job_id} was left queued.", way_out=_ways(job_id, "run", "go on")) from None
+        finally:
+            stop.set()
+            _join(thread)
+            _hand_back(runtime, process)
+            sweep.stop()
+    if thread.error is not None:
+        raise thread.error
+
+
+class _Runner(threading.Thread):
+    def __init__(self, process: WorkerProcess, job_id: str) -> None:
+        super().__init__(name="job", daemon=True)
+        self.process = process
+        self.job_id = job_id
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.process.poll(job_id=self.job_id, seconds=LOOK_SECONDS)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self.error = error
+
+
+def _attend(runtime: Runtime, process: WorkerProcess, thread: _Runner, on_progress: Callable[[Job], None]) -> None:
+    seen: tuple[Step, float] | None = None
+    while True:
+        thread.join(REPORT_SECONDS)
+        if not thread.is_alive():
+            return
+        on_progress(load(runtime, thread.job_id))
+        running = process.current
+        if running is None:
+            seen = None
+        elif seen is None or seen[0] is not running.step:
+            seen = (running.step, clock.monotonic())
+        elif found := limits.excess(running.step, clock.monotonic() - seen[1], os.getpid()):
+            _give_up(runtime, running.step, *found)
+
+
+def _give_up(runtime: Runtime, step: Step, code: str, reason: str) -> None:
+    error = {"code": code, "detail": reason, "id": new_id()}
+    parked = runtime.database.transact(leases.fail, step, error)
+    log.error("step stopped", job=step.job_id, step=step.key, code=code, error=error["id"], parked=parked)
+    way_out = _ways(step.job_id, "retry" if parked else "run", "try again")
+    raise JobStopped(f"{reason} Job {step.job_id} {'has failed' if parked else 'was left queued'}.", way_out=way_out)
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for the step to end in order; a second Ctrl-C ends the waiting."""
+    try:
+        thread.join(PATIENCE_SECONDS)
+    except KeyboardInterrupt:
+        log.warning("step left in the middle")
+
+
+def _hand_back(runtime: Runtime, process: WorkerProcess) -> None:
+    """Free what the thread could not: from now on its result is refused."""
+    with runtime.database.read() as connection:
+        held = leases.held_by(connection, [process.worker_id])
+    for step in held:
+        runtime.database.transact(leases.hand_back, step)
+
+
+def _ways(job_id: str, verb: str, purpose: str) -> str:
+    return f"`labelmill jobs {verb} {job_id}` to {purpose}, `labelmill jobs cancel {job_id}` to drop it."
