@@ -28,6 +28,9 @@ VERBS = (
     ("up", "labelmill.up:up", "Run the web page and workers on this machine until SIGTERM or Ctrl-C."),
     ("worker", "labelmill.jobs.cli:worker", "Run jobs as they come, in worker processes, until SIGTERM or Ctrl-C."),
     ("jobs", "labelmill.jobs.cli:app", "Look at jobs, run them here, cancel and retry them."),
+    ("web", "labelmill.web.cli:run", "Run the web process alone."),
+    ("connection", "labelmill.connections.cli:app", "Keep named connections to databases that label tasks may use."),
+    ("token", "labelmill.accounts.cli:app", "Keep API tokens, and get a link to sign in."),
     ("db", "labelmill.db.cli:app", "Look after the schema of labelmill's own database."),
     ("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),
 )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from labelmill import clock
-from labelmill.accounts import service
+from labelmill.accounts import people
 from labelmill.accounts.model import LARGEST_JUMP, Actor, Leaps, Role, Scope, Span, is_over, touched
 from labelmill.accounts.tables import annotators, api_tokens, login_links, sessions
 from labelmill.errors import Unauthenticated
@@ -40,14 +40,14 @@ def make_login_link(connection: Connection, annotator_id: str) -> str:
     """Return the secret of a link that signs this person in once within a day; an older link of theirs ends."""
     secret, now = new_secret(), clock.now()
     connection.execute(sa.delete(login_links).where(login_links.c.annotator_id == annotator_id))
-    row = {"id": new_id(), "annotator_id": annotator_id, "token_hash": service.hashed(secret), "created_at": now}
+    row = {"id": new_id(), "annotator_id": annotator_id, "token_hash": people.hashed(secret), "created_at": now}
     connection.execute(sa.insert(login_links).values(**row, expires_at=now + LINK_LIFE))
     return secret
 
 
 def first_admin_link(app: App) -> str:
     """Return a URL that signs an administrator in once; the administrator is made where there is none."""
-    secret = app.database.transact(lambda connection: make_login_link(connection, service.ensure_admin(connection).id))
+    secret = app.database.transact(lambda connection: make_login_link(connection, people.ensure_admin(connection).id))
     return f"{base_url(app.settings)}/sign-in?link={quote(secret)}"
 
 
@@ -62,17 +62,26 @@ def base_url(settings: Settings) -> str:
 def redeem_login_link(connection: Connection, secret: str, settings: Settings, user_agent: str = "") -> str:
     """Begin a session with a one-time link and return the session's secret; raises Unauthenticated when it is used or too old."""
     now = clock.now()
-    query = sa.select(login_links).where(login_links.c.token_hash == service.hashed(secret))
+    query = sa.select(login_links).where(login_links.c.token_hash == people.hashed(secret))
     row = connection.execute(query).mappings().one_or_none()
     # The delete decides: of two that redeem at once, one removes the row.
     gone = row is not None and connection.execute(sa.delete(login_links).where(login_links.c.id == row["id"])).rowcount == 1
     if row is None or not gone or now >= row["expires_at"] or row["created_at"] > now + LARGEST_JUMP:
         way_out = "Get a new one: `labelmill token link`, or start `labelmill up` again."
         raise Unauthenticated("This link was used already, or it is too old.", where="link", way_out=way_out)
-    annotator = service.get_annotator(connection, row["annotator_id"])
+    annotator = people.get_annotator(connection, row["annotator_id"])
     if annotator.disabled_at is not None:
         raise Unauthenticated("This account was closed.", way_out="Ask an administrator.")
     return open_session(connection, annotator.id, Scope.ADMIN, settings, user_agent=user_agent)
+
+
+def redeem_token(connection: Connection, secret: str, settings: Settings, user_agent: str = "") -> str:
+    """Begin a session with an API token, with the token's scope and end; raises Unauthenticated for one that is not valid."""
+    actor = people.find_actor(connection, secret)
+    if actor is None:
+        way_out = "Make one: `labelmill token create`."
+        raise Unauthenticated("This token is not valid: unknown, expired or revoked.", where="token", way_out=way_out)
+    return open_session(connection, actor.annotator_id, actor.scope, settings, token_id=actor.token_id, user_agent=user_agent)
 
 
 def open_session(
@@ -88,7 +97,7 @@ def open_session(
     secret, now = new_secret(), clock.now()
     connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now - KEEP_ENDED))
     row = {
-        "id": new_id(), "annotator_id": annotator_id, "api_token_id": token_id, "token_hash": service.hashed(secret), "scope": scope,
+        "id": new_id(), "annotator_id": annotator_id, "api_token_id": token_id, "token_hash": people.hashed(secret), "scope": scope,
         "created_at": now, "last_seen_at": now, "expires_at": now + timedelta(days=settings.session_days),
         "user_agent": user_agent.replace("\0", "")[:LONGEST_AGENT],
     }  # fmt: skip
@@ -98,7 +107,7 @@ def open_session(
 
 def find_session(connection: Connection, secret: str, settings: Settings, leaps: Leaps) -> Found | None:
     """Return who a session belongs to, None when it is unknown or over."""
-    row = connection.execute(_query().where(sessions.c.token_hash == service.hashed(secret))).mappings().one_or_none()
+    row = connection.execute(_query().where(sessions.c.token_hash == people.hashed(secret))).mappings().one_or_none()
     if row is None:
         return None
     now = clock.now()

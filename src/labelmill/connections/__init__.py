@@ -1,0 +1,7 @@
+"""Named connections and the folder for files: what label tasks may read and write when asked over HTTP."""
+
+from __future__ import annotations
+
+from labelmill.connections.files import below_data_dir, files_folder
+
+__all__ = ["below_data_dir", "files_folder"]

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from labelmill.http.current import Client, MaybeActor, SignedIn, TheApp
+from labelmill.http.documents import documented
 from labelmill.http.once import TheOnce
-from labelmill.http.pages import page_router, render, see_other
+from labelmill.http.pages import local_path, page_router, render, see_other
 from labelmill.http.routing import api_router
 
-__all__ = ["Client", "MaybeActor", "SignedIn", "TheApp", "TheOnce", "api_router", "page_router", "render", "see_other"]
+__all__ = [
+    "Client",
+    "MaybeActor",
+    "SignedIn",
+    "TheApp",
+    "TheOnce",
+    "api_router",
+    "documented",
+    "local_path",
+    "page_router",
+    "render",
+    "see_other",
+]

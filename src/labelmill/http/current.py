@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
-from structlog.contextvars import bind_contextvars
 
-from labelmill.accounts import Actor, service, sessions
+from labelmill.accounts import Actor, service
 from labelmill.bootstrap import App
 from labelmill.errors import Unauthenticated, Unavailable
 from labelmill.logs import get_logger
@@ -45,13 +44,12 @@ def maybe_actor(request: Request) -> Actor | None:
     A bearer token goes before a cookie: a program that sends both means the token.
     """
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    actor: Actor | None
     if scheme:
         actor = _by_token(request, secret.strip() if scheme.lower() == "bearer" else "")
     else:
         actor = _by_cookie(request, request.cookies.get(COOKIE, ""))
     request.state.actor = actor
-    if actor is not None:
-        bind_contextvars(annotator=actor.annotator_id)
     return actor
 
 
@@ -94,12 +92,7 @@ def is_secure(request: Request) -> bool:
 
 def _by_token(request: Request, secret: str) -> Actor:
     app = the_app(request)
-    actor: Actor | None = None
-    stale = False
-    if 0 < len(secret) <= LONGEST_SECRET:
-        with app.database.read() as connection:
-            actor = service.find_actor(connection, secret)
-            stale = actor is not None and service.is_stale(connection, str(actor.token_id))
+    actor, stale = _token_actor(app, secret)
     if actor is None:
         # Only wrong tokens are counted: whoever guesses is slowed, whoever shares the address and has a good one is not.
         request.app.state.attempts.count(client(request))
@@ -111,16 +104,25 @@ def _by_token(request: Request, secret: str) -> Actor:
     return actor
 
 
+def _token_actor(app: App, secret: str) -> tuple[Actor | None, bool]:
+    """Return who a token stands for, and whether its last use should be written again."""
+    if not 0 < len(secret) <= LONGEST_SECRET:
+        return None, False
+    with app.database.read() as connection:
+        actor = service.find_actor(connection, secret)
+        return actor, actor is not None and service.is_stale(connection, str(actor.token_id))
+
+
 def _by_cookie(request: Request, secret: str) -> Actor | None:
     if not 0 < len(secret) <= LONGEST_SECRET:
         return None
     app = the_app(request)
     with app.database.read() as connection:
-        found = sessions.find_session(connection, secret, app.settings, request.app.state.leaps)
+        found = service.find_session(connection, secret, app.settings, request.app.state.leaps)
     if found is None:
         return None
     if found.touch is not None:
-        _quietly(app, sessions.touch_session, found.actor.session_id, found.touch)
+        _quietly(app, service.touch_session, found.actor.session_id, found.touch)
     return found.actor
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,7 +106,9 @@ async def once(
         raise BadInput(f"A key has 1 to {LONGEST_KEY} printable ASCII characters.", where="Idempotency-Key")
     body = await request.body() if key is not None else b""
     call = f"{request.method} {request.url.path}"[:255]
-    return Once(app=app, actor=actor, key=key, call=call, request_hash=hashlib.sha256(body).hexdigest())
+    # Keyed: a plain hash of a short body with a password in it could be guessed.
+    digest = hmac.digest(app.keys.derive(_PURPOSE), body, "sha256").hex() if key is not None else ""
+    return Once(app=app, actor=actor, key=key, call=call, request_hash=digest)
 
 
 TheOnce = Annotated[Once, Depends(once)]

@@ -13,8 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 
 from labelmill import __version__
-from labelmill.accounts.limits import Attempts
-from labelmill.accounts.model import Leaps
+from labelmill.accounts.service import Attempts, Leaps
+from labelmill.http import documents
 from labelmill.web import middleware, problems
 from labelmill.web.metrics import Metrics
 from labelmill.web.rendering import Renderer
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 ROUTERS = (
     "labelmill.web.routes",
     "labelmill.web.jobs.routes",
+    "labelmill.connections.routes",
+    "labelmill.accounts.routes",
+    "labelmill.web.reference",
+    "labelmill.accounts.pages",
+    "labelmill.connections.pages",
+    "labelmill.web.jobs.pages",
+    "labelmill.web.settings_page",
 )
 STATIC = Path(__file__).parent / "static"
 #: Handlers run in this many threads: no more than the database's pool has connections.
@@ -48,7 +55,7 @@ def create_app(app: App) -> FastAPI:
     web = FastAPI(
         title="labelmill", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
         middleware=middleware.stack(app.settings, metrics), lifespan=_lifespan, separate_input_output_schemas=False,
-        responses=problems.documented(401, 403, 422, 429, 503), redirect_slashes=False,
+        responses=documents.documented(401, 403, 422, 429, 503), redirect_slashes=False,
     )  # fmt: skip
     web.state.labelmill = app
     web.state.metrics = metrics
@@ -74,7 +81,7 @@ def _document(web: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document with the shape of a problem among its schemas."""
     if web.openapi_schema is None:
         document = get_openapi(title=web.title, version=web.version, description=web.description, routes=web.routes)
-        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = documents.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas |= schema.pop("$defs", {}) | {"Problem": schema}
         web.openapi_schema = document

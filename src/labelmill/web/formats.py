@@ -45,6 +45,7 @@ def duration(seconds: float | None) -> str:
 def moment(when: datetime | None) -> Markup:
     """Return a time element: UTC as text and on hover; a script of ours shows it in the reader's zone."""
     if when is None:
-        return Markup(NONE)
+        return Markup("&ndash;")
     text = when.strftime("%Y-%m-%d %H:%M:%S")
-    return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(when.isoformat(), text, text[:16])
+    template = Markup('<time datetime="{}" title="{} UTC">{} UTC</time>')
+    return template.format(when.isoformat(), text, text[:16])

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import orjson
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from labelmill.errors import BadInput, Forbidden, LabelmillError, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
+from labelmill.http.documents import MEDIA_TYPE
 from labelmill.http.pages import SEE_OTHER, render
 from labelmill.logs import get_logger, log_error
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
 #: Addresses that programs ask; their errors are JSON whatever the Accept header says.
 FOR_PROGRAMS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 MOST_MISTAKES = 50
@@ -31,36 +30,6 @@ _BY_STATUS: dict[int, type[LabelmillError]] = {
 }  # fmt: skip
 #: After these the rest of the body may still be on its way: the connection is of no more use.
 _CLOSING = frozenset({408, 413})
-
-
-class Mistake(BaseModel):
-    """One field that cannot be used as it is."""
-
-    where: str
-    message: str
-
-
-class Problem(BaseModel):
-    """What went wrong; the shape of every error."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    code: str = Field(description="A name for the reason that never changes.")
-    detail: str
-    id: str = Field(description="Stands in the log line that reports this error.")
-    instance: str = Field(description="The path that was asked for.")
-    way_out: str | None = Field(default=None, description="How to go on.")
-    where: str | None = Field(default=None, description="The row, field or file at fault.")
-    errors: list[Mistake] | None = Field(default=None, description="Every field at fault.")
-
-
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the entries for the OpenAPI document of the problems with these statuses."""
-    schema = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    return {status: {"description": _title(status), **schema} for status in statuses}
 
 
 def install(app: FastAPI) -> None:
@@ -140,11 +109,3 @@ def _page(request: Request, problem: dict[str, Any]) -> Response:
     except Exception as error:  # noqa: BLE001 - the last page must not fail; what broke it is in the log
         log_error(error)
         return _json(problem)
-
-
-def _title(status: int) -> str:
-    kinds = [LabelmillError]
-    for kind in kinds:
-        kinds.extend(kind.__subclasses__())
-    found = next((kind for kind in kinds if kind.status == status and kind is not LabelmillError), LabelmillError)
-    return (found.__doc__ or "").strip().splitlines()[0]

@@ -44,6 +44,7 @@ class Renderer:
     def __init__(self, web: FastAPI) -> None:
         paths = set(paths_of(web))
         self._places = [place for place in NAV if place.path in paths]
+        self.first_path = self._places[0].path
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )

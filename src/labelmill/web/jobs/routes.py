@@ -12,13 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from labelmill.accounts import Action, require
 from labelmill.errors import LabelmillError, NotFound
-from labelmill.http import SignedIn, TheApp, api_router
+from labelmill.http import SignedIn, TheApp, api_router, documented
 from labelmill.jobs import service
 from labelmill.jobs.model import JobState
 from labelmill.logs import log_error
 from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, decode_cursor, page_of
 from labelmill.web.jobs.schemas import JobDetail, JobOut, JobPage, StepOut
-from labelmill.web.problems import documented
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

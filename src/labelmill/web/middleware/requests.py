@@ -57,7 +57,9 @@ class Requests:
         tell = log.debug if scope["path"] in _QUIET else log.info
         # Without the query: a one-time link is a secret.
         path = scope["path"][:500]
-        tell("request", method=scope["method"], path=path, status=status, milliseconds=round(seconds * 1000, 1))
+        actor = getattr(scope.get("state", {}).get("actor"), "annotator_id", None)
+        who = {"annotator": actor} if actor else {}
+        tell("request", method=scope["method"], path=path, status=status, milliseconds=round(seconds * 1000, 1), **who)
 
 
 def template(scope: Scope) -> str:

@@ -1,0 +1,56 @@
+"""Who asks, and API tokens, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Response
+from sqlalchemy.engine import Connection
+
+from labelmill.accounts import Action, require, service
+from labelmill.accounts.schemas import AnnotatorList, AnnotatorOut, MadeToken, Me, NewToken, TokenList, TokenOut
+from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented
+
+router = api_router("", "accounts")
+
+
+@router.get("/me")
+def get_me(actor: SignedIn) -> Me:
+    """Tell who asks, with which role and scope."""
+    return Me.of(actor)
+
+
+@router.get("/annotators")
+def list_annotators(app: TheApp, actor: SignedIn) -> AnnotatorList:
+    """Return everybody, by address."""
+    require(actor, Action.VIEW_ANNOTATORS)
+    with app.database.read() as connection:
+        return AnnotatorList(items=[AnnotatorOut.of(one) for one in service.list_annotators(connection)])
+
+
+@router.get("/tokens")
+def list_tokens(app: TheApp, actor: SignedIn) -> TokenList:
+    """Return one's own API tokens, newest first; never the tokens themselves."""
+    require(actor, Action.VIEW_OWN_TOKENS)
+    with app.database.read() as connection:
+        return TokenList(items=[TokenOut.of(one) for one in service.list_tokens(connection, actor.annotator_id)])
+
+
+@router.post("/tokens", status_code=201, response_model=MadeToken, responses=documented(409))
+def create_token(actor: SignedIn, once: TheOnce, new: NewToken) -> Response:
+    """Make an API token for oneself. The answer is the only place where it is shown."""
+    require(actor, Action.MAKE_TOKEN)
+
+    def make(connection: Connection) -> MadeToken:
+        made, secret = service.create_token(connection, actor.annotator_id, **new.model_dump())
+        return MadeToken(**vars(made), token=secret)
+
+    return once.run(make)
+
+
+@router.delete("/tokens/{token_id}", status_code=204, responses=documented(404))
+def revoke_token(app: TheApp, actor: SignedIn, token_id: Annotated[str, Path(max_length=64)]) -> None:
+    """End an API token and every session that was begun with it."""
+    with app.database.read() as connection:
+        require(actor, Action.REVOKE_TOKEN, service.get_token(connection, token_id))
+    app.database.transact(service.revoke_token, token_id)
