@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from fastapi import Request
+from fastapi.responses import HTMLResponse
 
 from labelmill.http import MaybeActor, page_router, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from fastapi import Request
-    from fastapi.responses import HTMLResponse
 
 router = page_router()
 #: Levels of an example's body.

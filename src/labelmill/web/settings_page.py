@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
 
 from labelmill.accounts import Action, may
 from labelmill.http import SignedIn, TheApp, page_router, render, see_other
-
-if TYPE_CHECKING:
-    from fastapi import Request, Response
-    from fastapi.responses import HTMLResponse
 
 router = page_router()
 

@@ -1,4 +1,4 @@
-"""The pages' languages: English is the key, every other language a JSON file from it."""
+"""The pages' languages: English is the key, every other language a folder of JSON files from it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _FOLDER = Path(__file__).parent / "messages"
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
-    """Return the texts of a language by their English."""
-    path = _FOLDER / f"{language}.json"
-    texts: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    """Return the texts of a language by their English; each feature may have a file of its own in the language's folder."""
+    texts: dict[str, str] = {}
+    for path in sorted((_FOLDER / language).glob("*.json")):
+        texts |= orjson.loads(path.read_bytes())
     return texts
 
 
