@@ -56,7 +56,7 @@ def add(
     row = {
         "id": new_id(),
         "name": checked_name(name),
-        "url": parsed.set(password=None).render_as_string(),
+        "url": _without_password(parsed),
         "secret": app.keys.fernet(PURPOSE).encrypt(opened.encode()).decode() if opened else None,
         "readable": list(may_read),
         "writable": list(may_write),
@@ -115,6 +115,11 @@ def opened_url(settings: Settings, keys: Keys, row: RowMapping) -> URL:
     if row["confined"] and url.get_backend_name() == "sqlite":
         url = url.set(database=str(below_data_dir(settings, str(url.database))))
     return url
+
+
+def _without_password(url: URL) -> str:
+    # URL.set takes None for "as it was"
+    return URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query).render_as_string()
 
 
 def _checked_url(text: str, settings: Settings, *, confined: bool) -> URL:

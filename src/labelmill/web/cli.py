@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer  # noqa: TC002 - Typer reads the annotation
+import typer
 
 from labelmill.console import settings_of
 from labelmill.web.serve import serve

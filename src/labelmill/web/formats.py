@@ -42,6 +42,12 @@ def duration(seconds: float | None) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def codes(text: str) -> Markup:
+    """Return a text with what stands in backticks as code."""
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if index % 2 else part for index, part in enumerate(text.split("`")))
+
+
 def moment(when: datetime | None) -> Markup:
     """Return a time element: UTC as text and on hover; a script of ours shows it in the reader's zone."""
     if when is None:

@@ -50,7 +50,7 @@ class Renderer:
         )
         self._environment.globals |= {"version": __version__, "languages": LANGUAGES, "themes": THEMES, "may": may}
         self._environment.filters |= {
-            "number": formats.number, "percent": formats.percent, "duration": formats.duration, "moment": formats.moment,
+            "number": formats.number, "percent": formats.percent, "duration": formats.duration, "moment": formats.moment, "codes": formats.codes,
         }  # fmt: skip
 
     def __call__(self, request: Request, template: str, context: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from labelmill.bootstrap import build
+from labelmill.logs import configure
 from labelmill.web.app import create_app
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Protocol(H11Protocol):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then let running requests end."""
+    configure(settings.log_level, settings.log_format)  # a server tells more than a command
     app = build(settings)
     try:
         web = create_app(app)
