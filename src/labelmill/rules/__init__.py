@@ -15,6 +15,7 @@ from labelmill.rules.matcher import Counts, Labelled, Matcher, compile_rules
 from labelmill.rules.model import Kind, Label, Match, Rule, RuleSet, Tie
 from labelmill.rules.readers.loaded import CHINESE_LABELS, Loaded, Note
 from labelmill.rules.stats import Stats, stats
+from labelmill.rules.stored import Packed, RuleSetInfo, StoredRuleSet, Version, pack, parse_reference
 
 __all__ = [
     "CHINESE_LABELS",
@@ -31,11 +32,15 @@ __all__ = [
     "Matcher",
     "Note",
     "Outcome",
+    "Packed",
     "Rule",
     "RuleSet",
+    "RuleSetInfo",
     "Severity",
     "Stats",
+    "StoredRuleSet",
     "Tie",
+    "Version",
     "check",
     "compile_rules",
     "explain",
@@ -43,6 +48,8 @@ __all__ = [
     "from_dict",
     "label",
     "load",
+    "pack",
+    "parse_reference",
     "save",
     "stats",
     "to_dict",
