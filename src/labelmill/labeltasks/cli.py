@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labelmill import bootstrap
-from labelmill.console import JsonOption, print_fields, print_json, print_rows, progress, say, settings_of
+from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
 from labelmill.db.bulk.files import FileOptions
 from labelmill.errors import BadFile, BadInput
 from labelmill.jobs import service as jobs
-from labelmill.jobs.inline import require_success, run_or_watch
+from labelmill.jobs.console import follow
+from labelmill.jobs.inline import require_success
 from labelmill.labeltasks import report as reports
 from labelmill.labeltasks import service
 from labelmill.rules import load
@@ -71,8 +72,7 @@ def run(application: App, request: service.Request) -> Job:
     """Start a task and return its job once it has ended, with a progress bar meanwhile."""
     task = service.prepare(request, application.places)
     job = application.database.transact(service.start, task)
-    with progress("labelling") as tell:
-        return run_or_watch(application.runtime, job.id, on_progress=lambda now: tell(now.done, now.total))
+    return follow(application.runtime, job)
 
 
 @app.command("list")
@@ -134,10 +134,7 @@ def load_rules(rules: str) -> Any:
 
 def _find(application: App, start_of_id: str) -> Job:
     with application.database.read() as connection:
-        if len(start_of_id) == len("0" * 32):
-            return service.get(connection, start_of_id)
-        found = [job for job in service.list_tasks(connection, limit=1000) if job.id.startswith(start_of_id)]
-        return found[0] if len(found) == 1 else service.get(connection, start_of_id)
+        return service.get(connection, jobs.find(connection, start_of_id).id)
 
 
 def _report(application: App, job: Job) -> dict[str, Any]:

@@ -26,9 +26,10 @@ FILE_COLUMNS = (*RESULT_COLUMNS, "name")
 FILE_SCHEMA = pl.Schema({name: RESULT_SCHEMA.get(name, pl.String()) for name in FILE_COLUMNS})
 #: A result as it travels between steps: where it belongs, its group, and its place in the source for a stable order.
 PART_SCHEMA = pl.Schema({"name": pl.String(), "group": pl.String(), **RESULT_SCHEMA, "place": pl.Int64()})
-AUTHOR_SCHEMA = pl.Schema({"name": pl.String(), "source_author": pl.String()})
-#: The names of an author's best labels per group; ``rivals`` is how many share the best count.
+#: An author as two hashes of 64 bits: among a thousand million authors two share both with a chance of one in 10^20.
+AUTHOR_SCHEMA = pl.Schema({"name": pl.String(), "hash": pl.UInt64(), "other_hash": pl.UInt64()})
 _AUTHOR = ["name", "source_author"]
+_HASHES = {"hash": pl.col("source_author").hash(seed=7), "other_hash": pl.col("source_author").hash(seed=11)}
 
 
 class Names:
@@ -78,7 +79,8 @@ class Labelling:
         by_source = rows.group_by("source").agg(rows=pl.len())
         received = self._names.attach(by_source).group_by("name").agg(pl.col("rows").sum())
         self._results.append(results)
-        self._authors.append(self._names.attach(rows.select("source", "source_author").drop_nulls("source_author").unique()))
+        authors = rows.lazy().filter(pl.col("source_author").is_not_null()).select("source", **_HASHES).collect()
+        self._authors.append(self._names.attach(authors).select(AUTHOR_SCHEMA.names()))
         self.figures += Figures(
             rows_read=rows.height,
             rows_without_text=run.counts.empty,
@@ -102,8 +104,7 @@ class Labelling:
 
     def authors(self) -> pl.DataFrame:
         """Return the part's distinct authors as ``AUTHOR_SCHEMA`` says."""
-        found = [frame.select(_AUTHOR) for frame in self._authors]
-        return pl.concat([AUTHOR_SCHEMA.to_frame(), *found]).unique()
+        return pl.concat([AUTHOR_SCHEMA.to_frame(), *self._authors]).unique()
 
     def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self._task.start is None and self._task.end is None:
@@ -149,25 +150,26 @@ def production(results: pl.DataFrame, tie: str) -> tuple[pl.DataFrame, int]:
     In each group the label with the most records stays, with its latest record; labels with equally many are all dropped
     (``tie`` is ``drop``) or all kept. Records at the same moment are told apart by their place in the source.
     """
-    known = results.filter(pl.col("source_author").is_not_null())
-    latest = known.sort("create_time", "place", nulls_last=False, maintain_order=True)
     label = [*_AUTHOR, "group", "panel"]
-    others = [name for name in PART_SCHEMA.names() if name not in label]
-    counted = latest.group_by(label, maintain_order=True).agg(pl.col(others).last(), records=pl.len())
+    known = results.with_row_index("row").filter(pl.col("source_author").is_not_null())
+    # Only the keys and the row numbers are sorted and grouped; the few rows that win are fetched at the end.
+    in_time = known.select(*label, "create_time", "place", "row").sort("create_time", "place", maintain_order=True)
+    counted = in_time.group_by(label).agg(pl.col("row").last(), records=pl.len())
     best = pl.col("records") == pl.col("records").max().over([*_AUTHOR, "group"])
     winners = counted.filter(best).with_columns(rivals=pl.len().over([*_AUTHOR, "group"]))
     tied = winners.filter(pl.col("rivals") > 1).select([*_AUTHOR, "group"]).n_unique()
     kept = winners if tie == "keep" else winners.filter(pl.col("rivals") == 1)
-    return kept.select(PART_SCHEMA.names()).sort("name", "source_author", "panel"), tied
+    return results[kept["row"]].sort("name", "source_author", "panel"), tied
 
 
-def in_buckets(frame: pl.DataFrame, buckets: int) -> dict[int, pl.DataFrame]:
-    """Split rows by author into ``buckets`` frames, so that all rows of one author meet in one; rows without an author go to the first."""
-    if buckets == 1:
-        return {0: frame}
-    bucket = (pl.col("source_author").hash(seed=7) % buckets).fill_null(0)
-    parts = frame.with_columns(bucket=bucket.cast(pl.Int64)).partition_by("bucket", as_dict=True, include_key=False)
-    return {int(str(key[0])): part for key, part in parts.items()}
+def by_bucket(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Return results or authors with the column ``bucket``, sorted by it: all rows of one author have the same of ``buckets`` numbers.
+
+    Rows without an author are in the first.
+    """
+    own = pl.col("hash") if "hash" in frame.columns else _HASHES["hash"]
+    numbered = frame.with_columns(bucket=(own % buckets).fill_null(0).cast(pl.UInt32))
+    return numbered if buckets == 1 else numbered.sort("bucket", maintain_order=True)
 
 
 def count_authors(authors: pl.LazyFrame) -> dict[str, int]:

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 KIND = "label-task"
 PLAN = NewStep(key="plan", name="plan", phase=0)
 #: Authors of about this many rows are settled together.
-BUCKET_ROWS = 1_500_000
+BUCKET_ROWS = 800_000
 #: Rows of a frame: small enough that long texts stay within the memory bound.
-BATCH_ROWS = 65_536
+BATCH_ROWS = 131_072
 
 
 class LabelTaskSteps:
@@ -113,7 +113,7 @@ class LabelTaskSteps:
         task, workplace = self._task(context), self._workplace(context)
         _check_version(context.payload)
         bucket = context.payload["bucket"]
-        rows, ties = production(workplace.labels(bucket).collect(), task.production_tie)
+        rows, ties = production(workplace.labels(bucket), task.production_tie)
         context.report(0)
         authors = count_authors(workplace.authors(bucket))
         workplace.write_production(bucket, rows)

@@ -14,7 +14,7 @@ from labelmill.db.bulk.sink import concat_parts, write_file
 from labelmill.db.engine import make_engine
 from labelmill.db.types import LongText, UtcTime, Whole, name
 from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
-from labelmill.labeltasks.frames import FILE_SCHEMA, RESULT_COLUMNS
+from labelmill.labeltasks.frames import FILE_COLUMNS, FILE_SCHEMA, RESULT_COLUMNS
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class FileOutput:
         parts = dict(zip(self._paths(), (workplace.results(), workplace.production()), strict=False))
         for path, files in parts.items():
             if files:
-                concat_parts(files, path, overwrite=True)
+                concat_parts(files, path, columns=FILE_COLUMNS, overwrite=True)
             else:
                 write_file(path, [], FILE_SCHEMA, overwrite=True)
             passing("label-task.file-written")

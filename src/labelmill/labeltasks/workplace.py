@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zlib
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import polars as pl
 
 from labelmill.errors import Unavailable
 from labelmill.ids import new_id
-from labelmill.labeltasks.frames import AUTHOR_SCHEMA, FILE_COLUMNS, PART_SCHEMA, in_buckets
+from labelmill.labeltasks.frames import AUTHOR_SCHEMA, FILE_COLUMNS, PART_SCHEMA, by_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,32 +37,30 @@ class Workplace:
 
     def write_step(self, step: str, results: pl.DataFrame, authors: pl.DataFrame, *, buckets: int, keep_order: bool) -> None:
         """Keep what one label step found, by bucket, and a sample; ``keep_order`` also keeps the results as they stood."""
-        for bucket, frame in in_buckets(results, buckets).items():
-            self._write_frame(self._part("labels", bucket, step), frame)
-        for bucket, frame in in_buckets(authors, buckets).items():
-            self._write_frame(self._part("authors", bucket, step), frame)
+        self._write_frame("labels", step, by_bucket(results, buckets), groups=buckets)
+        self._write_frame("authors", step, by_bucket(authors, buckets), groups=buckets)
+        if keep_order and buckets > 1:
+            self._write_frame("results", step, results.select(FILE_COLUMNS))
         sample = results.with_columns(draw=pl.col("place").hash(seed=zlib.crc32(step.encode()))).bottom_k(
             SAMPLE_ROWS, by="draw"
         )
-        self._write_frame(self.folder / "samples" / f"{step}.parquet", sample)
-        if keep_order:
-            self._write_frame(self.folder / "results" / f"{step}.parquet", results.select(FILE_COLUMNS))
+        self._write_frame("samples", step, sample)
 
     def write_production(self, bucket: int, frame: pl.DataFrame) -> None:
         """Keep one bucket's production."""
-        self._write_frame(self.folder / "production" / f"{bucket:05d}.parquet", frame.select(FILE_COLUMNS))
+        self._write_frame("production", f"{bucket:05d}", frame.select(FILE_COLUMNS))
 
-    def labels(self, bucket: int) -> pl.LazyFrame:
+    def labels(self, bucket: int) -> pl.DataFrame:
         """Return one bucket's results of all steps."""
-        return self._scan(self.folder / "labels" / str(bucket), PART_SCHEMA)
+        return self._bucket("labels", bucket, PART_SCHEMA).collect()
 
     def authors(self, bucket: int) -> pl.LazyFrame:
         """Return one bucket's authors of all steps; one that several steps saw stands there several times."""
-        return self._scan(self.folder / "authors" / str(bucket), AUTHOR_SCHEMA)
+        return self._bucket("authors", bucket, AUTHOR_SCHEMA)
 
     def results(self) -> list[Path]:
-        """Return the files of the results in the order of the source."""
-        return _files(self.folder / "results")
+        """Return the files of the results in the order of the source; they hold at least ``FILE_COLUMNS``."""
+        return _files(self.folder / "results") or _files(self.folder / "labels")
 
     def production(self) -> list[Path]:
         """Return the files of production, bucket by bucket."""
@@ -96,11 +95,13 @@ class Workplace:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _part(self, kind: str, bucket: int, step: str) -> Path:
-        return self.folder / kind / str(bucket) / f"{step}.parquet"
-
-    def _write_frame(self, path: Path, frame: pl.DataFrame) -> None:
-        self._write(path, lambda temporary: frame.write_parquet(temporary, compression="lz4", statistics=False))
+    def _write_frame(self, kind: str, step: str, frame: pl.DataFrame, groups: int = 1) -> None:
+        """Write a frame; one that is sorted by bucket gets about one row group each, which reading a bucket then finds."""
+        rows = max(1, frame.height // groups)
+        self._write(
+            self.folder / kind / f"{step}.parquet",
+            lambda temporary: frame.write_parquet(temporary, compression="lz4", row_group_size=rows, statistics=groups > 1),
+        )
 
     def _write(self, path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,16 +109,25 @@ class Workplace:
         temporary = path.with_name(f".{path.name}.{new_id()}")
         try:
             write(temporary)
+            _flush(temporary)
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             way_out = "Free some space; the task goes on where it stopped."
             raise Unavailable(f"Cannot write: {error.strerror or error}.", where=str(path.parent), way_out=way_out) from error
 
-    def _scan(self, folder: Path, schema: pl.Schema) -> pl.LazyFrame:
-        files = _files(folder)
-        return pl.scan_parquet(files, glob=False) if files else schema.to_frame().lazy()
+    def _bucket(self, kind: str, bucket: int, schema: pl.Schema) -> pl.LazyFrame:
+        files = _files(self.folder / kind)
+        if not files:
+            return schema.to_frame().lazy()
+        return pl.scan_parquet(files, glob=False).filter(pl.col("bucket") == bucket).select(schema.names())
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk: the step that made it is about to be recorded as done, and that record survives a power cut."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.errors import BadSource
-from labelmill.labeltasks.frames import PART_SCHEMA, Labelling, in_buckets, production
+from labelmill.labeltasks.frames import PART_SCHEMA, Labelling, by_bucket, production
 from labelmill.labeltasks.model import Columns, LabelTask
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
 
@@ -149,7 +149,9 @@ def test_production_is_the_same_however_authors_are_spread(rows: list[tuple[Any,
     """All rows of one author meet in one bucket, so bucket by bucket gives what all at once gives."""
     results = run(make_task(), make_frame(rows)).results()
     whole, ties = production(results, "drop")
-    parts = [production(part, "drop") for part in in_buckets(results, buckets).values()]
+    numbered = by_bucket(results, buckets)
+    assert numbered["bucket"].is_sorted()
+    parts = [production(part.drop("bucket"), "drop") for part in numbered.partition_by("bucket")]
     assert sum(part_ties for _part, part_ties in parts) == ties
     spread = pl.concat([PART_SCHEMA.to_frame(), *(part for part, _ties in parts)])
     assert sorted(spread.rows(), key=str) == sorted(whole.rows(), key=str)

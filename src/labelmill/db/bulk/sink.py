@@ -54,15 +54,21 @@ def write_file(
     return rows
 
 
-def concat_parts(parts: Sequence[Path], path: Path, *, overwrite: bool = False, defuse: bool = False) -> None:
-    """Join Parquet files of one schema, in order, into one file of any format, as a stream; as durable as ``write_file``."""
+def concat_parts(
+    parts: Sequence[Path], path: Path, *, columns: Sequence[str] | None = None, overwrite: bool = False, defuse: bool = False
+) -> None:
+    """Join Parquet files of one schema, in order, into one file of any format, as a stream; as durable as ``write_file``.
+
+    ``columns`` chooses and orders the columns; None takes all.
+    """
     if not parts:
         raise BadSource(
             "There are no parts to join.", where=str(path), way_out="Use write_file to make an empty file with a schema."
         )
     _check_target(path, overwrite=overwrite)
     with _no_room(path):
-        _finish(path, pl.scan_parquet(list(parts), glob=False), overwrite=overwrite, defuse=defuse)
+        lazy = pl.scan_parquet(list(parts), glob=False)
+        _finish(path, lazy if columns is None else lazy.select(columns), overwrite=overwrite, defuse=defuse)
 
 
 def save_file(path: Path, content: bytes) -> None:

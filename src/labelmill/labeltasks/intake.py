@@ -1,0 +1,166 @@
+"""Label tasks asked for over HTTP: a body made into a request, and errors that name its field and nothing of this machine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelmill.connections import below_data_dir, files_folder
+from labelmill.db.bulk.files import FileOptions
+from labelmill.db.bulk.location import file_at
+from labelmill.deadline import within
+from labelmill.errors import BadInput, BadRules, BadSource, Conflict, LabelmillError, NotFound
+from labelmill.labeltasks import service
+from labelmill.labeltasks.model import LabelTask
+from labelmill.rules import from_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labelmill.bootstrap import App
+    from labelmill.db.bulk.location import Location
+    from labelmill.labeltasks.schemas import NewLabelTask, SinkIn, SourceIn
+    from labelmill.rules import RuleSet
+    from labelmill.settings import Settings
+
+#: Seconds that looking at a source, a sink and the rules may take in all.
+SECONDS = 30
+_OPTIONS = {
+    "--text-column": "`columns.text`", "--id-column": "`columns.id`", "--source-column": "`columns.source`", "--time-column": "`columns.time`",
+    "--author-column": "`columns.author`", "--overwrite": "`overwrite`", "--name": "`name`", "--separator": "`file.separator`",
+}  # fmt: skip
+
+
+def prepared(app: App, body: NewLabelTask) -> LabelTask:
+    """Return the task that can be done, or raise what is wrong with it, with the ``field`` at fault among the error's details."""
+    if body.queue not in app.settings.queues:
+        known = ", ".join(app.settings.queues)
+        raise BadInput("No worker takes jobs from this queue.", where=body.queue, way_out=f"There are: {known}.", field="queue")
+    with telling(app.settings, "rules"):
+        rules = read_rules(app, body.rules)
+    with telling(app.settings, "source"):
+        source = source_reference(app.settings, body.source)
+        app.places.locate(source, write=False)
+    with telling(app.settings, "sink"):
+        sink = sink_reference(app.settings, body.sink)
+        place = app.places.locate(sink, write=True)
+    columns = {f"{role}_column": name for role, name in body.columns.model_dump().items()}
+    request = service.Request(
+        source=source, sink=sink, rules=rules, **columns, start=body.where.start, end=body.where.end, source_map=body.source_map, name=body.name,
+        production_tie=body.production_tie, overwrite=body.overwrite, step_rows=body.step_rows, file=FileOptions(**body.file.model_dump()),
+    )  # fmt: skip
+    with telling(app.settings):
+        try:
+            return within(SECONDS, lambda: service.prepare(request, app.places), "The source or the sink")
+        except LabelmillError as error:
+            error.details.setdefault("field", _field_of(error, body, place))
+            raise
+
+
+def read_rules(app: App, value: dict[str, Any]) -> RuleSet:
+    """Return the rule set that a body holds or names: a stored one, or that of another task."""
+    if set(value) == {"task"}:
+        with app.database.read() as connection:
+            return service.rule_set_of(LabelTask.from_params(service.get(connection, str(value["task"])).params))
+    if value and set(value) <= {"name", "version"}:
+        return stored_rules(str(value.get("name", "")), value.get("version"))
+    return from_dict(value)
+
+
+def stored_rules(name: str, version: object) -> RuleSet:
+    """Return a stored rule set. The one place to change when rule sets are stored."""
+    known = f"{name!r}" if version is None else f"{name!r}, version {version}"
+    raise NotFound(f"There is no stored rule set {known}.", way_out="Give the rules themselves: `labels` and `rules`.")
+
+
+def stored_rule_sets() -> list[str]:
+    """Return the names of stored rule sets, for the form. The other place to change when rule sets are stored."""
+    return []
+
+
+def source_reference(settings: Settings, source: SourceIn) -> dict[str, Any]:
+    """Return the reference that a task keeps of its source."""
+    if source.path is None:
+        return {"connection": source.connection, "schema": source.schema_name, "table": source.table}
+    location = file_at(_checked_path(settings, source.path))
+    if source.table is None:
+        return {"path": source.path}
+    if location.is_file:
+        raise BadSource("A file has no tables.", where=source.path, way_out="Leave `table` out.", field="source.table")
+    return {"path": f"{source.path}::{source.table}"}
+
+
+def sink_reference(settings: Settings, sink: SinkIn) -> dict[str, Any]:
+    """Return the reference that a task keeps of its sink."""
+    if sink.path is None:
+        return {"connection": sink.connection, "schema": sink.schema_name, "table": None}
+    path = _checked_path(settings, sink.path)
+    if any(part.startswith(".") for part in Path(sink.path).parts):
+        raise BadSource("A name that begins with a dot would be hidden.", where=sink.path, way_out="Take another name.")
+    if not path.parent.is_dir():
+        raise BadSource("The folder does not exist.", where=str(path.parent), way_out="Name a folder that is there, or none.")
+    return {"path": sink.path}
+
+
+def _checked_path(settings: Settings, path: str) -> Path:
+    # The whole path is followed here, without a table after it: a link that leads out must not hide behind `::`.
+    if "://" in path or "::" in path:
+        way_out = "Name a file below the data folder's `files`, and its table in `table`; for a server name a connection."
+        raise BadSource("URLs are not taken here.", where=path[:200], way_out=way_out)
+    return below_data_dir(settings, path)
+
+
+def shown_place(settings: Settings, reference: dict[str, Any]) -> dict[str, Any]:
+    """Return a task's reference as it may be shown: paths below the data folder's files, no passwords however locked."""
+    if "connection" in reference:
+        return {name: value for name, value in reference.items() if value is not None}
+    text = str(reference.get("path") or reference.get("text", ""))
+    path, _, table = without_folder(settings, text).partition("::")
+    is_below = "path" in reference or path != text.partition("::")[0]
+    return {"path" if is_below else "text": path} | ({"table": table} if table else {})
+
+
+def without_folder(settings: Settings, text: str) -> str:
+    """Return ``text`` with paths below the data folder's files as people name them."""
+    for folder in {str(files_folder(settings).resolve()), str(files_folder(settings).absolute())}:
+        text = text.replace(f"{folder}/", "").replace(folder, "files")
+    return text
+
+
+def shown_error(settings: Settings, error: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a stored error with paths as people name them."""
+    if error is None:
+        return None
+    return {name: without_folder(settings, value) if isinstance(value, str) else value for name, value in error.items()}
+
+
+@contextmanager
+def telling(settings: Settings, field: str = "") -> Iterator[None]:
+    """Let errors name the ``field`` at fault, fields instead of options of the command line, and no folder of this machine."""
+    try:
+        yield
+    except LabelmillError as error:
+        for name in ("message", "where", "way_out"):
+            setattr(error, name, without_folder(settings, getattr(error, name)))
+        for option, spoken in _OPTIONS.items():
+            error.way_out = error.way_out.replace(option, spoken)
+        if field:
+            error.details.setdefault("field", field)
+        raise
+
+
+def _field_of(error: LabelmillError, body: NewLabelTask, sink: Location) -> str:
+    """Return the field that an error of ``service.prepare`` is about."""
+    if isinstance(error, BadRules):
+        return "rules"
+    if error.where == "source map":
+        return "source_map"
+    if "time column" in error.message or "text column" in error.message:
+        return "columns.time" if "time column" in error.message else "columns.text"
+    for role, name in body.columns.model_dump().items():
+        if error.message == f"There is no column {name!r}.":
+            return f"columns.{role}"
+    beside = str(sink.path.parent) if sink.path else str(sink)
+    at_sink = isinstance(error, Conflict) or "the sink" in error.message.lower() or error.where in (str(sink), beside)
+    return "sink" if at_sink else "source"

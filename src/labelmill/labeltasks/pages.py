@@ -1,0 +1,5 @@
+"""Pages."""
+
+from labelmill.http import page_router
+
+router = page_router()

@@ -1,0 +1,199 @@
+"""Label tasks over HTTP: start, list, look, sample, what was left out, cancel, retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import orjson
+from fastapi import Path, Query, Request, Response
+
+from labelmill.accounts import Action, require
+from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented
+from labelmill.jobs import service as jobs
+from labelmill.jobs.model import Job, JobState, Limits
+from labelmill.labeltasks import intake, service, spreadsheet
+from labelmill.labeltasks import report as reports
+from labelmill.labeltasks.model import LabelTask
+from labelmill.labeltasks.schemas import (
+    LabelTaskOut,
+    LabelTaskPage,
+    LabelTaskReport,
+    LeftOut,
+    NameFigures,
+    NewLabelTask,
+    RejectedRow,
+    Rejects,
+    Sample,
+    SampleRow,
+)
+from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, decode_cursor, page_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from labelmill.settings import Settings
+
+router = api_router("/label-tasks", "label tasks")
+TaskId = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
+Seed = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="The same seed draws the same rows.")]
+Form = Annotated[Literal["json", "csv"] | None, Query(description="Goes before the Accept header.")]
+CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
+
+
+@router.post("", status_code=202, response_model=LabelTaskOut, responses=documented(404, 409))
+def start_label_task(app: TheApp, actor: SignedIn, once: TheOnce, new: NewLabelTask) -> Response:
+    """Queue a task that labels a table or a file. What cannot be done is said at once, with the `field` at fault."""
+    require(actor, Action.START_LABEL_TASK)
+    ready: list[LabelTask] = []
+
+    def begin(connection: Connection) -> LabelTaskOut:
+        if not ready:
+            raise _NotReady
+        return shown(app.settings, submit(connection, ready[0], new, actor.annotator_id))
+
+    try:
+        # A repetition gets its answer without another look: what the first one wrote would now be in its way.
+        answer = once.run(begin, status=202)
+    except _NotReady:
+        ready.append(intake.prepared(app, new))
+        answer = once.run(begin, status=202)
+    task_id = orjson.loads(bytes(answer.body))["id"]
+    app.runtime.wake(task_id)
+    answer.headers["Location"] = f"/v1/label-tasks/{task_id}"
+    return answer
+
+
+@router.get("")
+def list_label_tasks(
+    app: TheApp,
+    actor: SignedIn,
+    *,
+    state: JobState | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
+) -> LabelTaskPage:
+    """Return label tasks, newest first."""
+    require(actor, Action.VIEW_LABEL_TASKS)
+    before = decode_cursor(cursor, "before")["before"] if cursor else None
+    with app.database.read() as connection:
+        found = service.list_tasks(connection, before=before, limit=limit + 1, state=state)
+    page = page_of(found, limit, lambda job: {"before": job.id})
+    return LabelTaskPage(items=[shown(app.settings, job) for job in page.items], next=page.next)
+
+
+@router.get("/{task_id}", responses=documented(404))
+def get_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTaskReport:
+    """Return one task with its report: while it runs, of the steps done so far."""
+    require(actor, Action.VIEW_LABEL_TASKS)
+    with app.database.read() as connection:
+        job = service.get(connection, task_id)
+        report = reports.report(job, jobs.list_steps(connection, task_id))
+    return reported(app.settings, job, report)
+
+
+@router.get("/{task_id}/rules", responses=documented(404))
+def get_rules(app: TheApp, actor: SignedIn, task_id: TaskId) -> dict[str, Any]:
+    """Return the rules that the task was started with."""
+    require(actor, Action.VIEW_LABEL_TASKS)
+    with app.database.read() as connection:
+        return LabelTask.from_params(service.get(connection, task_id).params).rules
+
+
+@router.get("/{task_id}/sample", responses=documented(404))
+def get_sample(
+    app: TheApp,
+    actor: SignedIn,
+    task_id: TaskId,
+    *,
+    rows: Annotated[int, Query(ge=1, le=service.MOST_SAMPLED)] = 50,
+    seed: Seed = None,
+    name: Annotated[str | None, Query(max_length=300, description="Only results of this name.")] = None,
+) -> Sample:
+    """Return results drawn at random, while the task runs and afterwards; never none when there are any."""
+    require(actor, Action.VIEW_ROWS)
+    with app.database.read() as connection:
+        service.get(connection, task_id)
+    drawn = service.sample(app.work_root, task_id, rows=rows, seed=seed, name=name)
+    return Sample(items=[SampleRow(**row) for row in drawn.to_dicts()])
+
+
+@router.get("/{task_id}/rejects", response_model=Rejects, responses=CSV | documented(404))
+def get_rejects(request: Request, app: TheApp, actor: SignedIn, task_id: TaskId, *, format: Form = None) -> Rejects | Response:  # noqa: A002
+    """Return the rows of the source that could not be read; as CSV with `Accept: text/csv` or `format=csv`."""
+    require(actor, Action.VIEW_ROWS)
+    with app.database.read() as connection:
+        job = service.get(connection, task_id)
+        rejected = reports.report(job, jobs.list_steps(connection, task_id))["rows_rejected"]
+    rows = service.rejects(app.work_root, task_id)
+    if format == "csv" or (format is None and "text/csv" in request.headers.get("accept", "")):
+        headers = {"Content-Disposition": f'attachment; filename="rejects-{task_id}.csv"', "X-Content-Type-Options": "nosniff"}
+        return Response(
+            spreadsheet.as_csv(rows, ("place", "reason", "text")), media_type="text/csv; charset=utf-8", headers=headers
+        )
+    return Rejects(rejected=rejected, items=[RejectedRow.model_validate(row) for row in rows])
+
+
+@router.post("/{task_id}/cancel", responses=documented(404, 409))
+def cancel_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTaskOut:
+    """Stop a task; results that are written stay."""
+    with app.database.read() as connection:
+        require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
+    return shown(app.settings, app.database.transact(jobs.cancel, task_id))
+
+
+@router.post("/{task_id}/retry", responses=documented(404, 409))
+def retry_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTaskOut:
+    """Go on with a failed or cancelled task where it stopped."""
+    with app.database.read() as connection:
+        require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
+    job = app.database.transact(jobs.retry, task_id)
+    app.runtime.wake(task_id)
+    return shown(app.settings, job)
+
+
+class _NotReady(Exception):
+    """The request is new: its task must be prepared before the transaction."""
+
+
+def submit(connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str) -> Job:
+    """Queue a prepared task as its request says."""
+    limits = Limits(**new.limits.model_dump())
+    return service.start(connection, task, queue=new.queue, countdown=new.countdown, limits=limits, created_by=created_by)
+
+
+def shown(settings: Settings, job: Job) -> LabelTaskOut:
+    """Return what is shown of a task."""
+    out = LabelTaskOut.of(job, **_places(settings, job))
+    out.title = intake.without_folder(settings, out.title)
+    return out
+
+
+def reported(settings: Settings, job: Job, report: dict[str, Any]) -> LabelTaskReport:
+    """Return a task with its report."""
+    names = [
+        NameFigures(
+            name=row["name"], rows_read=row["rows read"], results=row["results"], authors=row["authors"], production=row["production"],
+            rate_of_label=row["rate of label, %"],
+        )
+        for row in reports.by_name(report)
+    ]  # fmt: skip
+    same = (
+        "check_point",
+        "rows_per_second",
+        "rows_read",
+        "rows_labelled",
+        "coverage",
+        "labels",
+        "rows_rejected",
+        "peak_memory_mb",
+    )
+    return LabelTaskReport(
+        **shown(settings, job).model_dump(), **{name: report[name] for name in same}, names=names,
+        left_out=[LeftOut(**row) for row in reports.left_out(report)],
+        written=[intake.without_folder(settings, place) for place in report["written"]],
+    )  # fmt: skip
+
+
+def _places(settings: Settings, job: Job) -> dict[str, Any]:
+    places = {name: intake.shown_place(settings, job.params[name]) for name in ("source", "sink")}
+    return places | {"error": intake.shown_error(settings, job.error)}
