@@ -58,7 +58,7 @@ class Lab:
     def close(self) -> None:
         self.database.close()
 
-    def submit(self, kind: str, *, tries: int = 3, seconds: float = 60, memory_mb: int = 2048, **params: Any) -> Job:
+    def submit(self, kind: str, *, tries: int = 3, limit_seconds: float = 60, memory_mb: int = 2048, **params: Any) -> Job:
         """Add a job of a test kind and wake workers."""
         options = {name: params.pop(name) for name in ("key", "countdown", "queue") if name in params}
         if kind == "add":
@@ -66,7 +66,7 @@ class Lab:
         job = self.database.transact(
             service.submit, kind=kind, title=kind, params={"out": str(self.out)} | params,
             steps=[NewStep(key="first", name="plan" if kind == "add" else "only", phase=0)],
-            limits=Limits(tries=tries, seconds=seconds, memory_mb=memory_mb), **({"queue": self.queue} | options),
+            limits=Limits(tries=tries, seconds=limit_seconds, memory_mb=memory_mb), **({"queue": self.queue} | options),
         )  # fmt: skip
         self.runtime.wake(job.id)
         return job

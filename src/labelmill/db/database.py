@@ -59,14 +59,23 @@ class Database:
             yield connection
 
     def transact(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return ``verb(connection, ...)``, committed; a deadlock or a busy database starts the whole transaction again."""
+        """Return ``verb(connection, ...)``, committed.
+
+        The whole transaction starts again after a deadlock, where the database is busy, and where the connection broke before the
+        commit. Raises Unavailable when that does not help, and when the connection breaks during the commit: then nobody knows.
+        """
         deadline = clock.monotonic() + LONGEST_SECONDS
         for attempt in range(1, TRIES + 1):
+            committing = False
             try:
-                with self.engine.begin() as connection:
-                    return verb(connection, *args, **kwargs)
+                with self.engine.connect() as connection:
+                    answer = verb(connection, *args, **kwargs)
+                    committing = True
+                    connection.commit()
+                    return answer
             except DBAPIError as error:
-                if attempt == TRIES or clock.monotonic() > deadline or not is_transient(error):
+                again = is_transient(error) or (error.connection_invalidated and not committing)
+                if attempt == TRIES or clock.monotonic() > deadline or not again:
                     _raise_translated(error)
                 log.debug("transaction tried again", attempt=attempt, reason=str(error.orig))
             except PoolTimeout as error:

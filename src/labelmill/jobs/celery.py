@@ -108,14 +108,14 @@ def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> 
         os.kill(os.getpid(), signal.SIGTERM)
 
     stop_with_parent(end, seconds=runtime.settings.stop_seconds + GRACE_SECONDS)
-    arguments = [
-        "worker",
-        "--pool=solo",
-        "--concurrency=1",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        f"--hostname={worker_id}",
-    ]
     with process:
-        app.worker_main(arguments)
+        app.Worker(
+            hostname=worker_id,
+            pool_cls="solo",
+            concurrency=1,
+            loglevel=runtime.settings.log_level.upper(),
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        ).start()

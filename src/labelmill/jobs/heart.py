@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 
 class RunningStep:
     """The step in hand, as its handler sees it (a StepContext)."""
 
-    def __init__(self, step: Step, database: Database, stop: threading.Event) -> None:
+    def __init__(self, step: Step, database: Database, stop: threading.Event, *, patience: float) -> None:
         self.step = step
         self.done = 0
         #: Set by the heart when the step need not go on.
         self.verdict: JobStopped | None = None
         self._database = database
         self._stop = stop
+        self._patience = patience
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -50,8 +53,25 @@ class RunningStep:
 
     def fence(self) -> None:
         self.report(self.done)
+        patiently(self._ask, seconds=self._patience)
+
+    def _ask(self) -> None:
+        self.report(self.done)
         with self._database.read() as connection:
             leases.check_wanted(connection, self.step)
+
+
+def patiently(call: Callable[[], T], *, seconds: float) -> T:
+    """Return what ``call`` gives; a database that is away is asked again for ``seconds``, then Unavailable is raised."""
+    deadline, pause = clock.monotonic() + seconds, 0.05
+    while True:
+        try:
+            return call()
+        except Unavailable:
+            if clock.monotonic() > deadline:
+                raise
+        clock.sleep(pause)
+        pause = min(0.5, pause * 2)
 
 
 class Heart(threading.Thread):

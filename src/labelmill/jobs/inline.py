@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from labelmill import clock
-from labelmill.errors import JobCancelled, JobStopped, WorkerStopping
+from labelmill.errors import JobCancelled, JobStopped, Unavailable, WorkerStopping
 from labelmill.ids import new_id
 from labelmill.jobs import leases, limits, presence, service
 from labelmill.jobs.model import JobState
@@ -107,7 +108,8 @@ def _watch(runtime: Runtime, job: Job, on_progress: Callable[[Job], None]) -> No
                 if not has_live_worker(runtime, job.queue):
                     return
                 looked = clock.monotonic()
-            job = load(runtime, job.id)
+            with suppress(Unavailable):
+                job = load(runtime, job.id)
     except KeyboardInterrupt:
         raise WorkerStopping(f"Job {job.id} goes on in its worker.", way_out=_ways(job.id, "watch", "watch it")) from None
 
@@ -129,8 +131,8 @@ def _run_here(runtime: Runtime, job_id: str, on_progress: Callable[[Job], None])
         finally:
             stop.set()
             _join(thread)
-            _hand_back(runtime, process)
             sweep.stop()
+            _hand_back(runtime, process)
     if thread.error is not None:
         raise thread.error
 
@@ -155,7 +157,8 @@ def _attend(runtime: Runtime, process: WorkerProcess, thread: _Runner, on_progre
         thread.join(REPORT_SECONDS)
         if not thread.is_alive():
             return
-        on_progress(load(runtime, thread.job_id))
+        with suppress(Unavailable):  # the worker waits for the database, and so does this thread
+            on_progress(load(runtime, thread.job_id))
         running = process.current
         if running is None:
             seen = None
@@ -183,10 +186,13 @@ def _join(thread: threading.Thread) -> None:
 
 def _hand_back(runtime: Runtime, process: WorkerProcess) -> None:
     """Free what the thread could not: from now on its result is refused."""
-    with runtime.database.read() as connection:
-        held = leases.held_by(connection, [process.worker_id])
-    for step in held:
-        runtime.database.transact(leases.hand_back, step)
+    try:
+        with runtime.database.read() as connection:
+            held = leases.held_by(connection, [process.worker_id])
+        for step in held:
+            runtime.database.transact(leases.hand_back, step)
+    except Unavailable as error:
+        log.warning("step left to its lease", reason=error.message)
 
 
 def _ways(job_id: str, verb: str, purpose: str) -> str:

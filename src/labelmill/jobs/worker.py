@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 import structlog
 
-from labelmill import clock
 from labelmill.errors import JobStopped, LabelmillError, Unavailable
 from labelmill.jobs import leases, presence, service
-from labelmill.jobs.heart import Heart, RunningStep
+from labelmill.jobs.heart import Heart, RunningStep, patiently
 from labelmill.logs import log_error
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class WorkerProcess:
         return True
 
     def _run(self, step: Step) -> None:
-        running = RunningStep(step, self.database, self.stop)
+        running = RunningStep(step, self.database, self.stop, patience=self._settings.lease_seconds)
         self._heart.current = running
         log.debug("step begins", kind=step.kind, attempt=step.attempt)
         try:
@@ -122,14 +121,7 @@ class WorkerProcess:
 
     def _report(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Tell the database the outcome; a database that is away is waited for as long as the lease may still be ours."""
-        deadline = clock.monotonic() + self._settings.lease_seconds
-        while True:
-            try:
-                return self.database.transact(verb, *args, **kwargs)
-            except Unavailable:
-                if clock.monotonic() > deadline:
-                    raise
-                clock.sleep(0.5)
+        return patiently(lambda: self.database.transact(verb, *args, **kwargs), seconds=self._settings.lease_seconds)
 
     def _failed(self, step: Step, error: Exception) -> None:
         error_id = log_error(error)
