@@ -1,0 +1,164 @@
+"""Frames into tables, fast, in the transaction that a connection has open: all of a frame or nothing of it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
+
+from labelmill.db.bulk.insert_values import as_stored, check_values
+from labelmill.errors import BadInput, BadSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import sqlalchemy as sa
+    from sqlalchemy.engine import Connection
+
+#: Rows that are Python objects at one time.
+CHUNK_ROWS = 20_000
+_MISSING = re.compile(r"no such table|doesn't exist|does not exist|no column named|unknown column", re.IGNORECASE)
+_VALUE_CODES = frozenset({(1264,), (1265,), (1292,), (1366,), (1406,)})
+
+
+def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
+    """Insert all rows of ``frame``, whose columns are some of ``table``'s, and return how many they are.
+
+    Nothing is committed: that is for the caller, together with whatever else the transaction holds. After an error the transaction
+    holds what it held before. Raises BadInput that names the column, and where it is known the row (1-based), of a value that the
+    table cannot hold, and BadSource where the table or a column is missing. Rows that break a constraint raise SQLAlchemy's
+    IntegrityError.
+    """
+    columns = [_column(table, name) for name in frame.columns]
+    if frame.is_empty():
+        return 0
+    check_values(connection.dialect, columns, frame)
+    ready = frame.select(
+        as_stored(connection.dialect, column, frame.schema[column.name]).alias(column.name) for column in columns
+    )
+    _begin(connection)
+    with _explained(table), connection.begin_nested():
+        if connection.dialect.name == "postgresql":
+            _copy(connection, table, ready)
+        elif connection.dialect.name == "mysql":
+            _insert_mariadb(connection, table, ready)
+        else:
+            _insert(connection, table, ready)
+    return frame.height
+
+
+def _column(table: sa.Table, name: str) -> sa.Column[Any]:
+    for column in table.columns:
+        if column.name == name:
+            return column
+    known = ", ".join(column.name for column in table.columns)
+    raise BadSource(f"There is no column {name!r}.", where=table.name, way_out=f"The columns are: {known}.")
+
+
+def _begin(connection: Connection) -> None:
+    """Make sure that a transaction is open: a savepoint outside of one would commit by itself on SQLite."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("SELECT 1")
+        if not getattr(connection.connection.dbapi_connection, "in_transaction", True):
+            connection.exec_driver_sql("BEGIN")
+    elif connection.dialect.name == "mysql":
+        # Strict: else long texts are cut and wrong values changed, with a warning at most. Zero: else 0 becomes the next number of a counting key.
+        mode = str(connection.exec_driver_sql("SELECT @@SESSION.sql_mode").scalar())
+        if missing := {"STRICT_ALL_TABLES", "NO_AUTO_VALUE_ON_ZERO"} - set(mode.split(",")):
+            wanted = ",".join([*filter(None, mode.split(",")), *sorted(missing)])
+            connection.exec_driver_sql("SET SESSION sql_mode = %s", (wanted,))
+
+
+def _insert(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+    quote = connection.dialect.identifier_preparer
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    names = ", ".join(quote.quote_identifier(name) for name in frame.columns)
+    marks = ", ".join([mark] * frame.width)
+    statement = f"INSERT INTO {_quoted(connection, table)} ({names}) VALUES ({marks})"  # noqa: S608 - identifiers of the catalogue, quoted
+    for start in range(0, frame.height, CHUNK_ROWS):
+        try:
+            connection.exec_driver_sql(statement, frame.slice(start, CHUNK_ROWS).rows())
+        except OverflowError as error:
+            raise BadInput(
+                "A whole number is too large for the table.", where=table.name, way_out="Store it as text."
+            ) from error
+
+
+def _quoted(connection: Connection, table: sa.Table) -> str:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    return ".".join(quote(part) for part in (table.schema, table.name) if part)
+
+
+def _copy(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+    import psycopg
+    from psycopg import sql
+
+    place = sql.Identifier(*(part for part in (table.schema, table.name) if part))
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
+    # Every text is quoted and a null is nothing at all, so the empty text and the null stay apart.
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, NULL '', ENCODING 'UTF8')").format(place, names)
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for piece in frame.iter_slices(CHUNK_ROWS):
+                copy.write(piece.write_csv(include_header=False, quote_style="non_numeric", null_value="").encode())
+    except psycopg.Error as error:
+        raise DBAPIError.instance("COPY", None, error, psycopg.Error, dialect=connection.dialect) from error
+
+
+def _insert_mariadb(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+    if _may_load(connection, frame):
+        with connection.begin_nested() as attempt:
+            if _load(connection, table, frame):
+                return
+            attempt.rollback()
+    # INSERT is strict: it tells what is wrong where LOAD DATA LOCAL would have changed a value or left out a row with a warning.
+    _insert(connection, table, frame)
+
+
+def _may_load(connection: Connection, frame: pl.DataFrame) -> bool:
+    """Tell whether both sides allow a file of the client to be loaded, and all values can be written as text."""
+    client = getattr(connection.connection.driver_connection, "_local_infile", False)
+    if not client or pl.Binary in frame.dtypes:
+        return False
+    return bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar())
+
+
+def _load(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> bool:
+    """Load ``frame`` by a file; return False where anything gave a warning."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    names = ", ".join(quote(name) for name in frame.columns)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        # Texts are quoted, so the bare word NULL is a null and nothing else.
+        frame.write_csv(path, include_header=False, quote_style="non_numeric", null_value="NULL")
+        place = path.as_posix().replace("'", "''").replace("%", "%%")
+        written = connection.exec_driver_sql(
+            f"LOAD DATA LOCAL INFILE '{place}' INTO TABLE {_quoted(connection, table)} CHARACTER SET utf8mb4 "
+            f"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY X'0A' ({names})"
+        ).rowcount
+    return written == frame.height and connection.exec_driver_sql("SHOW WARNINGS LIMIT 1").first() is None
+
+
+@contextmanager
+def _explained(table: sa.Table) -> Iterator[None]:
+    """Turn the database's refusal of a value into BadInput, and of a name into BadSource."""
+    try:
+        yield
+    except DBAPIError as error:
+        text = " ".join(str(error.orig).split())
+        if isinstance(error, (OperationalError, ProgrammingError)) and _MISSING.search(text):
+            raise BadSource(
+                f"The table cannot be written: {text}", where=table.name, way_out="Create it, or name another."
+            ) from error
+        # MariaDB's driver files a text that its column's character set lacks (1366) under OperationalError.
+        if isinstance(error, DataError) or (error.orig is not None and error.orig.args[:1] in _VALUE_CODES):
+            raise BadInput(
+                f"A value does not fit its column: {text}", where=table.name, way_out="Correct it, or widen the column."
+            ) from error
+        raise

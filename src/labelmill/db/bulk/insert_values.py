@@ -1,0 +1,104 @@
+"""What a frame's values become in a table's columns, and which of them a column cannot hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from labelmill.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
+
+#: As SQLAlchemy itself writes times on SQLite: six digits always, so that texts sort as times do.
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S%.6f"
+#: Bytes that MariaDB's types of text hold.
+_TEXT_BYTES = {"TINYTEXT": 255, "TEXT": 65_535, "MEDIUMTEXT": 16_777_215}
+
+
+def stored_type(dialect: Dialect, column: sa.Column[Any]) -> TypeEngine[Any]:
+    """Return the type that ``column`` has in the database itself, below any decorator of ours."""
+    kind = column.type.dialect_impl(dialect)
+    while isinstance(kind, sa.TypeDecorator):
+        kind = kind.impl_instance
+    return kind
+
+
+def as_stored(dialect: Dialect, column: sa.Column[Any], dtype: pl.DataType) -> pl.Expr:
+    """Return the expression that turns a frame's column into what is sent to the database."""
+    values = pl.col(column.name)
+    kind = stored_type(dialect, column)
+    if isinstance(dtype, pl.Datetime):
+        return _time_as_stored(values, dtype, kind, dialect)
+    if dtype == pl.Date:
+        return values.dt.strftime("%Y-%m-%d")
+    if dtype == pl.Boolean and not (dialect.name == "postgresql" and isinstance(kind, sa.Boolean)):
+        return values.cast(pl.Int8)
+    if dtype == pl.Binary and dialect.name == "postgresql":
+        return pl.concat_str(pl.lit("\\x"), values.bin.encode("hex"))
+    if (
+        dtype in (pl.Categorical, pl.Enum, pl.Null)
+        or dtype.is_decimal()
+        or (dtype.is_integer() and isinstance(kind, sa.String))
+    ):
+        return values.cast(pl.String)
+    return values
+
+
+def _time_as_stored(values: pl.Expr, dtype: pl.Datetime, kind: TypeEngine[Any], dialect: Dialect) -> pl.Expr:
+    if dtype.time_zone is not None:
+        values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if isinstance(kind, sa.Integer):
+        return values.dt.epoch("us")
+    text = values.dt.strftime(TIME_FORMAT)
+    return text + "+00:00" if dialect.name == "postgresql" and getattr(kind, "timezone", False) else text
+
+
+def check_values(dialect: Dialect, columns: Sequence[sa.Column[Any]], frame: pl.DataFrame) -> None:
+    """Raise BadInput for the first value that the database would refuse, cut or change in silence."""
+    for column in columns:
+        dtype = frame.schema[column.name]
+        kind = stored_type(dialect, column)
+        if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Duration):
+            _refuse(column, None, f"holds {dtype}, which is no column of a table", "Turn it into text first.")
+        if dtype == pl.String and isinstance(kind, (sa.Integer, sa.Numeric, sa.DateTime)):
+            _refuse(column, None, f"holds text where the table has {kind}", "Turn it into that type first.")
+        if dtype.is_float():
+            wrong = ~frame[column.name].is_finite()
+            _check(column, wrong, "is no finite number, which not every database keeps", "Write null instead.")
+        if dtype == pl.String:
+            _check_text(dialect, column, kind, frame[column.name])
+
+
+def _check_text(dialect: Dialect, column: sa.Column[Any], kind: TypeEngine[Any], texts: pl.Series) -> None:
+    if dialect.name == "postgresql":
+        _check(
+            column, texts.str.contains("\0", literal=True), "holds a NUL character, which PostgreSQL cannot store", "Remove it."
+        )
+    most = None if isinstance(column.type, sa.Text) else getattr(column.type, "length", None)
+    if most:
+        wrong = texts.str.len_chars() > most
+        _check(column, wrong, f"is longer than the {most} characters of its column", "Shorten it or widen the column.")
+    if dialect.name == "mysql" and isinstance(kind, sa.String):
+        most_bytes = _TEXT_BYTES.get(kind.compile(dialect).partition("(")[0].upper())
+        if most_bytes:
+            wrong = texts.str.len_bytes() > most_bytes
+            _check(column, wrong, f"is longer than the {most_bytes} bytes of its column", "Shorten it or widen the column.")
+
+
+def _check(column: sa.Column[Any], wrong: pl.Series, what: str, way_out: str) -> None:
+    row = wrong.fill_null(value=False).arg_max() if wrong.any() else None
+    if row is not None:
+        _refuse(column, row + 1, what, way_out)
+
+
+def _refuse(column: sa.Column[Any], row: int | None, what: str, way_out: str) -> None:
+    place = f"column {column.name!r}" if row is None else f"row {row}, column {column.name!r}"
+    raise BadInput(
+        f"The value {what}." if row else f"The column {what}.", where=place, way_out=way_out, column=column.name, row=row
+    )

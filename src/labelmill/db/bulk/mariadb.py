@@ -1,0 +1,116 @@
+"""Tables of MariaDB and MySQL, read row by row from the wire without holding the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool
+
+from labelmill.db.bulk.batches import fetch_frames
+from labelmill.db.bulk.catalogue import inspect_entry
+from labelmill.db.bulk.model import Kind
+from labelmill.db.bulk.sql_source import SqlSource, reporting
+from labelmill.errors import BadSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymysql.cursors import SSCursor
+    from sqlalchemy.sql.expression import ColumnElement
+
+    from labelmill.db.bulk.location import Location
+
+CONNECT_SECONDS = 5
+#: Seconds that the server waits for a reader that works on what it has; the usual 60 would end a stream in its midst.
+PATIENCE_SECONDS = 3_600
+_SESSION = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    f"SET SESSION time_zone = '+00:00', net_write_timeout = {PATIENCE_SECONDS}",
+)
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S%.f"
+
+
+def open_mariadb(location: Location) -> SqlSource:
+    """Return the table behind a MariaDB or MySQL URL; raise BadSource or Unavailable."""
+    if location.url is None:
+        raise BadSource("This names no database.", where=str(location), way_out="Write mariadb://user@host/db::table.")
+    arguments = {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": PATIENCE_SECONDS,
+        "charset": "utf8mb4",
+        "local_infile": False,
+    }
+    engine = sa.create_engine(location.url, connect_args=arguments, poolclass=NullPool)
+    event.listen(engine, "connect", _prepare)
+    with reporting(location), engine.connect() as connection:
+        return MariadbSource(location, engine, inspect_entry(connection, location))
+
+
+class MariadbSource(SqlSource):
+    """One table or view of MariaDB or MySQL. Numbers, times and bytes come as such, everything else as text.
+
+    A time that is no day of the calendar (0000-00-00) comes as null, a value without a text (a point, bits) as hexadecimal digits.
+    """
+
+    def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
+        query = sa.select(*(self.from_table.c[name] for name in columns)).select_from(self.from_table)
+        if condition is not None:
+            query = query.where(condition)
+        compiled = query.compile(dialect=self.engine.dialect)
+
+        def build(values: list[tuple[Any, ...]]) -> pl.DataFrame:
+            return pl.DataFrame([self._series(name, column) for name, column in zip(columns, values, strict=True)])
+
+        connection = self.engine.raw_connection()
+        try:
+            cursor = _unbuffered(connection.driver_connection)
+            cursor.execute(str(compiled), compiled.params)
+            try:
+                yield from fetch_frames(cursor, build)
+            finally:
+                _abandon(cursor)
+        finally:
+            connection.invalidate()  # closing it properly would first fetch all rows that nobody asked for
+
+    def _series(self, name: str, values: tuple[Any, ...]) -> pl.Series:
+        kind = self.table.column(name).kind
+        if kind is Kind.INTEGER:
+            unsigned = getattr(self._types[name], "unsigned", False)
+            return pl.Series(name, values, dtype=pl.UInt64 if unsigned else pl.Int64, strict=True)
+        if kind is Kind.REAL:
+            return pl.Series(name, values, dtype=pl.Float64, strict=True)
+        if kind is Kind.BYTES:
+            return pl.Series(name, values, dtype=pl.Binary, strict=True)
+        if kind is Kind.DATETIME:
+            return pl.Series(name, values, dtype=pl.String).str.to_datetime(_TIME_FORMAT, strict=False, time_unit="us")
+        if any(isinstance(value, bytes) for value in values):
+            values = tuple(value.hex() if isinstance(value, bytes) else value for value in values)
+        return pl.Series(name, values, dtype=pl.String, strict=True)
+
+
+def _prepare(connection: Any, _entry: Any) -> None:
+    with connection.cursor() as cursor:
+        for statement in _SESSION:
+            cursor.execute(statement)
+
+
+def _unbuffered(connection: Any) -> SSCursor:
+    """Return a cursor that gives numbers as numbers and everything else as the text or bytes on the wire."""
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.cursors import SSCursor
+
+    whole = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
+    connection.decoders = dict.fromkeys(whole, int) | dict.fromkeys((FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE), float)
+    return SSCursor(connection)
+
+
+def _abandon(cursor: Any) -> None:
+    """Make the driver forget what is still to come, which it would else read to the end."""
+    result = cursor._result  # noqa: SLF001 - PyMySQL offers no other way
+    if result is not None:
+        result.unbuffered_active = False
+        result.connection = None
+    cursor.connection = None
