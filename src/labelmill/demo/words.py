@@ -1,5 +1,7 @@
 """What the sample's authors and posts are made of."""
 
+# ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
+
 from __future__ import annotations
 
 from typing import Final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import typer  # noqa: TC002 - Typer reads the annotation
+import typer
 
 from labelmill.console import JsonOption, print_rows, settings_of
 

@@ -25,7 +25,11 @@ SOURCES = {"table": "posts.db::posts", "file": "posts.csv"}
 
 def labelmill(folder: Path, *arguments: str, trigger: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
-    environment |= {"LABELMILL_DATA_DIR": str(folder / "data"), "LABELMILL_LEASE_SECONDS": "1", "LABELMILL_HEARTBEAT_SECONDS": "0.2"}
+    environment |= {
+        "LABELMILL_DATA_DIR": str(folder / "data"),
+        "LABELMILL_LEASE_SECONDS": "1",
+        "LABELMILL_HEARTBEAT_SECONDS": "0.2",
+    }
     if trigger:
         environment["LABELMILL_TRIGGER"] = trigger
     command = [sys.executable, "-m", "labelmill", *arguments]
@@ -71,11 +75,15 @@ def label(folder: Path, source: str, sink: str, trigger: str | None = None) -> s
 def output_of(folder: Path, sink: str) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that was written, without the task's id, which differs from run to run."""
     if sink == "file":
-        return {name: pl.read_parquet(folder / name).drop("task_id").rows() for name in ("out.parquet", "out.production.parquet")}
+        return {
+            name: pl.read_parquet(folder / name).drop("task_id").rows() for name in ("out.parquet", "out.production.parquet")
+        }
     database = sqlite3.connect(folder / "out.db")
     tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     columns = "id, source_author, panel, create_time, field_content, match_content, match_meta"
-    rows = {table: sorted(database.execute(f'SELECT {columns} FROM "{table}"')) for table in tables if table != "labelmill_steps"}
+    rows = {
+        table: sorted(database.execute(f'SELECT {columns} FROM "{table}"')) for table in tables if table != "labelmill_steps"
+    }
     assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()
     return rows
@@ -107,7 +115,17 @@ def test_p05_a_task_killed_anywhere_ends_with_the_same_output(tmp_path: Path, un
     output, report = undisturbed[form]
     assert output_of(tmp_path, form) == output
     again = json.loads(only_job(tmp_path)["result"])
-    for figure in ("rows_read", "rows_labelled", "results", "production", "authors", "labels", "ties", "unmapped", "rate_of_label"):
+    for figure in (
+        "rows_read",
+        "rows_labelled",
+        "results",
+        "production",
+        "authors",
+        "labels",
+        "ties",
+        "unmapped",
+        "rate_of_label",
+    ):
         assert again[figure] == report[figure]
 
 

@@ -42,7 +42,23 @@ SOURCE_MAP = {"forum": ["F1", "F2"], "board": ["B1"], "both": ["F1"]}
 def make_posts(rows: int, seed: int = 1) -> pl.DataFrame:
     """Posts whose authors repeat, disagree with themselves, are missing, and hold emoji, CJK, quotes and line ends."""
     draw = random.Random(seed)
-    people = ["Tom", "tom 17", "AMY", "amy 17", "陳志明", "林淑芬🌸", "nobody", "O'Neil", 'say "hi"', "a\tb", "", None, "007", "İstanbul", "nobody 17"]
+    people = [
+        "Tom",
+        "tom 17",
+        "AMY",
+        "amy 17",
+        "陳志明",
+        "林淑芬🌸",
+        "nobody",
+        "O'Neil",
+        'say "hi"',
+        "a\tb",
+        "",
+        None,
+        "007",
+        "İstanbul",
+        "nobody 17",
+    ]
     start = datetime(2020, 1, 1)
     return pl.DataFrame(
         {
@@ -50,7 +66,9 @@ def make_posts(rows: int, seed: int = 1) -> pl.DataFrame:
             "s_id": draw.choices(["F1", "F2", "B1", "X9"], k=rows),
             "author": draw.choices(people, k=rows),
             "content": draw.choices(["tom says", "amy says", "line\r\nbreak", "x"], k=rows),
-            "post_time": [(start + timedelta(minutes=draw.randrange(60 * 24 * 20))).strftime("%Y-%m-%d %H:%M:%S") for _ in range(rows)],
+            "post_time": [
+                (start + timedelta(minutes=draw.randrange(60 * 24 * 20))).strftime("%Y-%m-%d %H:%M:%S") for _ in range(rows)
+            ],
         },
         schema_overrides={"author": pl.String},
     )
@@ -152,17 +170,28 @@ def read_rows() -> Callable[..., list[tuple[Any, ...]]]:
         if table is not None:
             engine = make_engine(place, foreign=True)
             with engine.connect() as connection:
-                found = connection.execute(sa.text(f'SELECT * FROM "{table}"' if "mysql" not in place else f"SELECT * FROM `{table}`"))
+                found = connection.execute(
+                    sa.text(f'SELECT * FROM "{table}"' if "mysql" not in place else f"SELECT * FROM `{table}`")
+                )
                 rows = [dict(row) for row in found.mappings()]
             engine.dispose()
         else:
             path = Path(place)
             readers: dict[str, Callable[..., pl.DataFrame]] = {".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson}
-            frame = readers[path.suffix](path) if path.suffix in readers else pl.read_csv(
-                path, separator="," if path.suffix == ".csv" else "\t", infer_schema=False
+            frame = (
+                readers[path.suffix](path)
+                if path.suffix in readers
+                else pl.read_csv(path, separator="," if path.suffix == ".csv" else "\t", infer_schema=False)
             )
             rows = frame.to_dicts()
         kept = ("id", "source_author", "panel", "create_time", "field_content", "match_content", "match_meta", "name")
-        return sorted(tuple("" if row[key] is None else str(row[key]).replace("T", " ").removesuffix(".000000") for key in kept if key in row) for row in rows)
+        return sorted(
+            tuple(
+                "" if row[key] is None else str(row[key]).replace("T", " ").removesuffix(".000000")
+                for key in kept
+                if key in row
+            )
+            for row in rows
+        )
 
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_each_form_of_file_holds_the_same_rows(mill: Any, posts: Any, write: Any
 def test_tables_are_split_by_source(mill: Any, posts: Any, write: Any, read_rows: Any, source_map: Any) -> None:
     """Each name has a table of results and one of production; an id with two names is in both, an unknown one under its own."""
     frame = posts(ROWS)
-    report = mill.label(write(frame, mill.folder / "posts.db"), str(mill.folder / "out.db"), source_map=source_map, step_rows=90)
+    report = mill.label(
+        write(frame, mill.folder / "posts.db"), str(mill.folder / "out.db"), source_map=source_map, step_rows=90
+    )
     assert set(report["received"]) == {"forum", "board", "both", "X9"}
     assert report["unmapped"] == {"X9": frame.filter(pl.col("s_id") == "X9").height}
     url = f"sqlite:///{mill.folder / 'out.db'}"
@@ -113,7 +116,7 @@ def test_the_time_range_is_covered_once(mill: Any, posts: Any, write: Any) -> No
     place = write(frame, mill.folder / "posts.db")
     days = [datetime(2020, 1, day, tzinfo=UTC) for day in range(1, 22)]
     read = 0
-    for number, (start, end) in enumerate(zip(days, days[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(days)):
         read += mill.label(place, str(mill.folder / f"out{number}.csv"), start=start, end=end)["rows_read"]
     assert read == ROWS
 
@@ -123,7 +126,9 @@ def test_rows_without_a_readable_time_are_counted(mill: Any, posts: Any, write: 
     """With a time range they are left out and counted; without one they are labelled."""
     frame = posts(30).with_columns(post_time=pl.when(pl.int_range(30) < 4).then(pl.lit("soon")).otherwise("post_time"))
     place = write(frame, mill.folder / source)
-    ranged = mill.label(place, str(mill.folder / "a.csv"), start=datetime(2019, 1, 1, tzinfo=UTC), end=datetime(2022, 1, 1, tzinfo=UTC))
+    ranged = mill.label(
+        place, str(mill.folder / "a.csv"), start=datetime(2019, 1, 1, tzinfo=UTC), end=datetime(2022, 1, 1, tzinfo=UTC)
+    )
     assert (ranged["rows_read"], ranged["rows_without_time"]) == (26, 4)
     whole = mill.label(place, str(mill.folder / "b.csv"))
     assert (whole["rows_read"], whole["rows_without_time"]) == (30, 0)

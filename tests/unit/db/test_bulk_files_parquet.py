@@ -87,7 +87,7 @@ class TestTypes:
             ([True, None], pl.Boolean, Kind.BOOLEAN, [True, None]),
             ([b"\xff"], pl.Binary, Kind.BYTES, [b"\xff"]),
             ([dt.date(2020, 2, 29)], pl.Date, Kind.DATETIME, [dt.date(2020, 2, 29)]),
-            ([dt.datetime(2020, 1, 1)], pl.Datetime("ns"), Kind.DATETIME, [dt.datetime(2020, 1, 1)]),  # noqa: DTZ001
+            ([dt.datetime(2020, 1, 1)], pl.Datetime("ns"), Kind.DATETIME, [dt.datetime(2020, 1, 1)]),
             (["a", None], pl.Categorical, Kind.TEXT, ["a", None]),
             ([decimal.Decimal("1.10")], pl.Decimal(10, 2), Kind.OTHER, ["1.10"]),
             ([dt.time(1, 2)], pl.Time, Kind.OTHER, ["01:02:00"]),

@@ -95,11 +95,11 @@ def test_an_only_column_keeps_its_empty_rows(cells):
 
 def test_times_and_numbers_are_written_in_a_form_that_machines_read(tmp_path):
     """ISO times, plain numbers, true and false."""
-    frame = pl.DataFrame({"t": [dt.datetime(2020, 1, 2, 3, 4, 5)], "x": [0.1], "b": [True]})  # noqa: DTZ001
+    frame = pl.DataFrame({"t": [dt.datetime(2020, 1, 2, 3, 4, 5)], "x": [0.1], "b": [True]})
     write_file(tmp_path / "o.csv", [frame], frame.schema)
     write_file(tmp_path / "o.jsonl", [frame], frame.schema)
     [row] = csv.DictReader((tmp_path / "o.csv").read_text().splitlines())
-    assert dt.datetime(2020, 1, 2, 3, 4, 5) == dt.datetime.fromisoformat(row["t"])  # noqa: DTZ001
+    assert dt.datetime(2020, 1, 2, 3, 4, 5) == dt.datetime.fromisoformat(row["t"])
     assert {key: value for key, value in json.loads((tmp_path / "o.jsonl").read_text()).items() if key != "t"} == {
         "x": 0.1,
         "b": True,

@@ -49,7 +49,8 @@ def make_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
         "post_time": [None if row[3] is None else START + timedelta(hours=row[3]) for row in rows],
     }
     return pl.DataFrame(
-        columns, schema={"id": pl.String, "s_id": pl.String, "author": pl.String, "content": pl.String, "post_time": pl.Datetime("us")}
+        columns,
+        schema={"id": pl.String, "s_id": pl.String, "author": pl.String, "content": pl.String, "post_time": pl.Datetime("us")},
     )
 
 
@@ -106,7 +107,9 @@ def test_every_row_is_counted_once(rows: list[tuple[Any, ...]], source_map: Any)
 
 
 @given(ROWS, st.booleans(), st.integers(0, 6), st.integers(0, 6))
-def test_a_time_range_is_half_open_and_covers_each_row_once(rows: list[tuple[Any, ...]], open_end: bool, first: int, length: int) -> None:
+def test_a_time_range_is_half_open_and_covers_each_row_once(
+    rows: list[tuple[Any, ...]], open_end: bool, first: int, length: int
+) -> None:
     """Rows at the start belong to the range, rows at the end do not, rows without a time are counted apart."""
     start = (START + timedelta(hours=first)).replace(tzinfo=UTC)
     end = None if open_end else start + timedelta(hours=length + 1)

@@ -26,7 +26,9 @@ def test_each_spelling_is_read(text: str) -> None:
     assert as_moments(pl.Series([text])).to_list() == [MOMENT]
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2020-13-01 00:00:00", "2021-02-29", "0000-00-00 00:00:00", "12:30", "20200229235958x"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2020-13-01 00:00:00", "2021-02-29", "0000-00-00 00:00:00", "12:30", "20200229235958x"]
+)
 def test_what_is_no_time_is_null(text: str) -> None:
     """It is counted by the caller; it never becomes some other time."""
     assert as_moments(pl.Series([text, None])).to_list() == [None, None]

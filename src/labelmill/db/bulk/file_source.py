@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from labelmill.errors import BadFile, BadSource, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    import polars as pl
 
     from labelmill.db.bulk.location import Location
     from labelmill.db.bulk.model import Part, Reject, TableInfo, TimeRange
@@ -20,7 +23,7 @@ KEPT_REJECTS = 5_000
 KEPT_TEXT = 500
 
 
-class FileSource:
+class FileSource(ABC):
     """The base of the sources that are one file. A file is opened anew for each ``read``, so nothing is left open between them."""
 
     def __init__(self, location: Location) -> None:
@@ -32,8 +35,13 @@ class FileSource:
         self._rejected = 0
 
     @property
-    def table(self) -> TableInfo:
-        raise NotImplementedError
+    @abstractmethod
+    def table(self) -> TableInfo: ...
+
+    @abstractmethod
+    def read(
+        self, columns: Sequence[str], part: Part | None = None, *, batch_rows: int = 131_072
+    ) -> Iterator[pl.DataFrame]: ...
 
     @property
     def rejects(self) -> Sequence[Reject]:
