@@ -17,7 +17,7 @@ from labelmill.jobs.console import follow
 from labelmill.jobs.inline import require_success
 from labelmill.labeltasks import report as reports
 from labelmill.labeltasks import service
-from labelmill.rules import load
+from labelmill.rules import service as rule_sets
 
 if TYPE_CHECKING:
     from labelmill.bootstrap import App
@@ -59,7 +59,7 @@ def label(
     settings = settings_of(context)
     with bootstrap.opened(settings) as application:
         request = service.Request(
-            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(rules),
+            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, rules),
             text_column=text_column, id_column=id_column, source_column=source_column, author_column=author_column,
             time_column=time_column, start=where_start, end=where_end, source_map=read_map(source_map or settings.source_map),
             name=name, production_tie=production_tie, overwrite=overwrite, step_rows=step_rows,
@@ -124,11 +124,11 @@ def rejects(context: typer.Context, task: TaskId, json: JsonOption = False) -> N
     print_rows(found, columns=("place", "reason", "text"), json=json)
 
 
-def load_rules(rules: str) -> Any:
-    """Return the rule set at a path, with its notes said to the user."""
-    loaded = load(Path(rules))
+def load_rules(application: App, rules: str) -> Any:
+    """Return the rule set at a path, with its notes said to the user, or the stored one of a name."""
+    loaded = rule_sets.resolve(rules, application.database.read)
     for note in loaded.notes:
-        say(f"note: {note}")
+        say(f"note: {note.where}: {note.message}")
     return loaded.rule_set
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def explain(rules: RuleSet | Matcher, text: str) -> Explanation:
     hits = tuple(
         Hit(matcher.rules[rule], tuple(_spans(matcher.rules[rule], text, case_sensitive=case_sensitive))) for rule in found
     )
-    return Explanation(text, hits, tuple(_outcome(matcher.rule_set, group, hits) for group in matcher.rule_set.groups))
+    return Explanation(text, hits, tuple(_outcomes(matcher.rule_set, hits)))
 
 
 def _column(text: str) -> pl.Series:
@@ -64,12 +65,23 @@ def _column(text: str) -> pl.Series:
         raise BadInput(message, way_out="Give the whole character.") from error
 
 
-def _outcome(rule_set: RuleSet, group: str, hits: tuple[Hit, ...]) -> Outcome:
-    labels = [label.name for label in rule_set.labels if label.group == group]
-    scores = {label: score for label in labels if (score := _score([hit.rule for hit in hits if hit.rule.label == label]))}
-    best = [label for label in scores if scores[label] == max(scores.values())]
+def _outcomes(rule_set: RuleSet, hits: tuple[Hit, ...]) -> Iterator[Outcome]:
+    found: dict[str, list[Rule]] = defaultdict(list)
+    for hit in hits:
+        found[hit.rule.label].append(hit.rule)
+    scores: dict[str, dict[str, int]] = {group: {} for group in rule_set.groups}
+    for label in rule_set.labels:
+        if label.name in found:
+            scores[label.group][label.name] = _score(found[label.name])
+    for group, scored in scores.items():
+        yield _outcome(group, scored, rule_set.tie)
+
+
+def _outcome(group: str, scores: dict[str, int], tie: Tie) -> Outcome:
+    most = max(scores.values(), default=0)
+    best = [label for label, score in scores.items() if score == most]
     tied = len(best) > 1
-    won = None if not best or (tied and rule_set.tie is Tie.DROP) else best[0]
+    won = None if not best or (tied and tie is Tie.DROP) else best[0]
     return Outcome(group, won, scores, tuple(best) if tied else ())
 
 

@@ -75,7 +75,8 @@ class Matcher:
     def __init__(self, rule_set: RuleSet) -> None:
         _refuse_unusable(rule_set)
         self.rule_set = rule_set
-        self._labels = labels = sorted(rule_set.labels, key=lambda label: rule_set.groups.index(label.group))
+        groups = {group: number for number, group in enumerate(rule_set.groups)}
+        self._labels = labels = sorted(rule_set.labels, key=lambda label: groups[label.group])
         position = {label.name: number for number, label in enumerate(labels)}
         distinct: dict[tuple[str, str, str], Rule] = {}
         for rule in rule_set.rules:
@@ -86,7 +87,7 @@ class Matcher:
         self._facts = pl.DataFrame(
             {
                 "label": [position[rule.label] for rule in self._rules],
-                "group": [rule_set.groups.index(labels[position[rule.label]].group) for rule in self._rules],
+                "group": [groups[labels[position[rule.label]].group] for rule in self._rules],
                 "partial": [rule.match is Match.PARTIALLY for rule in self._rules],
                 "meta": [json.dumps(rule.meta, ensure_ascii=False) for rule in self._rules],
             },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -11,10 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from labelmill import clock
 from labelmill.errors import BadInput, Conflict, NotFound
 from labelmill.ids import new_id
+from labelmill.rules.files import load
+from labelmill.rules.readers.loaded import Loaded
 from labelmill.rules.stored import LONGEST_NOTE, RuleSetInfo, StoredRuleSet, Version, checked_name, parse_reference, unpack
 from labelmill.rules.tables import rule_set_versions, rule_sets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from sqlalchemy.engine import Connection, RowMapping
 
     from labelmill.rules.model import RuleSet
@@ -35,15 +42,16 @@ def save(
     """Store a rule set as the next version of ``name``, which is made where it is missing; equal content makes no new version.
 
     ``expected`` is the version that the change began from, 0 for a name that must be new. Raises Conflict when another one is the
-    latest, or when the rule set is archived; two that save at once wait for each other.
+    latest and differs, or when the rule set is archived; two that save at once wait for each other.
     """
     if len(note) > LONGEST_NOTE or "\0" in note:
         raise BadInput(f"A note has at most {LONGEST_NOTE:,} characters, none of them NUL.", where="note")
     owner = _locked(connection, checked_name(name), created_by)
     latest = _latest(connection, owner["id"])
-    _require_expected(owner, latest, expected)
-    if latest is not None and latest["content_hash"] == packed.content_hash:
+    _require_in_use(owner)
+    if latest is not None and latest["content_hash"] == packed.content_hash and expected != 0:
         return _stored({**latest, **_name_of(owner)}, packed.rule_set)
+    _require_expected(owner, latest, expected)
     row = {
         "rule_set_id": owner["id"], "version": (latest["version"] if latest else 0) + 1, "content": packed.content,
         "content_hash": packed.content_hash, "labels": len(packed.rule_set.labels), "rules": len(packed.rule_set.rules),
@@ -62,6 +70,21 @@ def get_rule_set(connection: Connection, name: str, version: int | None = None) 
 def find(connection: Connection, text: str) -> StoredRuleSet:
     """Return the rule set that ``NAME`` or ``NAME@VERSION`` means. Raises NotFound and BadInput."""
     return get_rule_set(connection, *parse_reference(text))
+
+
+def resolve(text: str, read: Callable[[], AbstractContextManager[Connection]], *, predict_type: str | None = None) -> Loaded:
+    """Return the rules at a path where there is something, else the stored ones that ``NAME`` or ``NAME@VERSION`` means.
+
+    ``read`` gives a connection, and is called for a name only. Raises NotFound and what reading rules raises.
+    """
+    if os.path.lexists(text):
+        return load(Path(text), predict_type=predict_type)
+    with read() as connection:
+        try:
+            return Loaded(find(connection, text).rule_set)
+        except NotFound as error:
+            error.way_out = f"There is no such file or folder either. {error.way_out}"
+            raise
 
 
 def list_rule_sets(connection: Connection, *, archived: bool = False, after: str = "", limit: int = 1_000) -> list[RuleSetInfo]:
@@ -119,23 +142,22 @@ def _locked(connection: Connection, name: str, created_by: str | None) -> RowMap
     return connection.execute(query).mappings().one()
 
 
-def _require_expected(owner: RowMapping, latest: RowMapping | None, expected: int | None) -> None:
-    name, version = owner["name"], latest["version"] if latest else 0
+def _require_in_use(owner: RowMapping) -> None:
     if owner["archived_at"] is not None:
+        name = owner["name"]
         way_out = f"Take another name, or bring it back: `labelmill rules restore {name}`."
         raise Conflict(f"The rule set {name!r} is archived.", where="name", way_out=way_out)
-    if expected is not None and expected != version:
-        message = (
-            f"The rule set {name!r} is at version {version}, not {expected}."
-            if expected
-            else f"There is a rule set {name!r} already."
-        )
-        way_out = (
-            f"Look at version {version} first, then save upon it."
-            if expected
-            else "Take another name, or save a new version of it."
-        )
-        raise Conflict(message, where="version" if expected else "name", way_out=way_out, version=version)
+
+
+def _require_expected(owner: RowMapping, latest: RowMapping | None, expected: int | None) -> None:
+    name, version = owner["name"], latest["version"] if latest else 0
+    if expected is None or expected == version:
+        return
+    if expected == 0:
+        way_out = "Take another name, or save a new version of it."
+        raise Conflict(f"There is a rule set {name!r} already.", where="name", way_out=way_out, version=version)
+    message = f"The rule set {name!r} is at version {version}, not {expected}: somebody saved in between."
+    raise Conflict(message, where="version", way_out=f"Look at version {version} first, then save upon it.", version=version)
 
 
 def _latest(connection: Connection, rule_set_id: str) -> RowMapping | None:

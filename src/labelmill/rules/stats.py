@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -69,11 +70,12 @@ def _column(frame: pl.DataFrame, name: str) -> pl.Series:
 
 def _gold(matcher: Matcher, column: pl.Series) -> pl.DataFrame:
     """Return row, gold (place of the label, null when unknown), gold_group, and whether there is a value that is no label."""
+    groups = {group: number for number, group in enumerate(matcher.rule_set.groups)}
     names = pl.DataFrame(
         {
             "name": [label.name for label in matcher.labels],
             "gold": range(len(matcher.labels)),
-            "gold_group": [matcher.rule_set.groups.index(label.group) for label in matcher.labels],
+            "gold_group": [groups[label.group] for label in matcher.labels],
         },
         schema={"name": pl.String, "gold": pl.UInt32, "gold_group": pl.UInt32},
     )
@@ -133,12 +135,13 @@ def _added(total: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
 
 
 def _label_table(matcher: Matcher, counted: pl.DataFrame) -> pl.DataFrame:
+    rules = Counter(rule.label for rule in matcher.rules)
     names = pl.DataFrame(
         {
             "number": range(len(matcher.labels)),
             "label": [label.name for label in matcher.labels],
             "group": [label.group for label in matcher.labels],
-            "rules": [sum(rule.label == label.name for rule in matcher.rules) for label in matcher.labels],
+            "rules": [rules[label.name] for label in matcher.labels],
         },
         schema={"number": pl.UInt32, "label": pl.String, "group": pl.String, "rules": pl.Int64},
     )
