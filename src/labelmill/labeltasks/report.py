@@ -45,18 +45,16 @@ def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
 
 
 def by_name(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one row for each name that results go by."""
-    return [
-        {
-            "name": name,
-            "rows read": rows,
-            "results": report["results"].get(name, 0),
-            "authors": report["authors"].get(name, 0),
-            "production": report["production"].get(name, 0),
-            "rate of label, %": report["rate_of_label"].get(name, 0.0),
-        }
-        for name, rows in sorted(report["received"].items())
-    ]
+    """Return one row for each name that results go by; what needs authors is there when there are some."""
+    rows = []
+    for name, read in sorted(report["received"].items()):
+        row = {"name": name, "rows read": read, "results": report["results"].get(name, 0)}
+        if report["authors"]:
+            row["authors"] = report["authors"].get(name, 0)
+            row["production"] = report["production"].get(name, 0)
+            row["rate of label, %"] = report["rate_of_label"].get(name, 0.0)
+        rows.append(row)
+    return rows
 
 
 def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
