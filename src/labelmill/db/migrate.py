@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for another process that changes the schema.
 WAIT_SECONDS = 60
+#: The library tells of each look at the revision; nobody who runs a verb wants to read that.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 _FOLDER = Path(__file__).parent / "migrations"
 
 
