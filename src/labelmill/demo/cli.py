@@ -15,15 +15,18 @@ from labelmill.console import Invocation, print_rows, say, settings_of
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.engine import make_engine
 from labelmill.demo.posts import make_posts, make_rules, make_source_map
+from labelmill.errors import Conflict
 from labelmill.labeltasks.cli import print_end, run
 from labelmill.labeltasks.service import Request, sample
 from labelmill.rules import save
+from labelmill.up import require_free, run_up
 
 if TYPE_CHECKING:
     from labelmill.settings import Settings
 
 ROWS = 200_000
 SEED = 7
+PORTS_TRIED = 10
 
 
 def demo(
@@ -37,6 +40,8 @@ def demo(
     if invocation is not None:
         invocation.overrides.setdefault("data_dir", str(folder.absolute()))
     settings = settings_of(context)
+    if serve and settings.origin("port") == "default":
+        settings = settings.model_copy(update={"port": _free_port(settings)})
     files = settings.data_dir / "files"
     files.mkdir(parents=True, exist_ok=True)
     _make_sample(files, rows)
@@ -52,7 +57,8 @@ def demo(
         drawn = sample(application.work_root, job.id, rows=8, seed=SEED)
         print_rows(drawn.to_dicts(), columns=("name", "source_author", "panel", "match_content", "match_meta"))
     if serve:
-        _serve(settings)
+        say("")
+        run_up(settings)
 
 
 def _make_sample(files: Path, rows: int) -> None:
@@ -83,9 +89,10 @@ def write_posts(path: Path, rows: int) -> None:
         engine.dispose()
 
 
-def _serve(settings: Settings) -> None:
-    from labelmill.up import run_up
-
-    say("")
-    with contextlib.suppress(KeyboardInterrupt):
-        run_up(settings)
+def _free_port(settings: Settings) -> int:
+    """Return the first port from the usual one on that nobody listens on: a demo should not fail for that."""
+    for port in range(settings.port, settings.port + PORTS_TRIED):
+        with contextlib.suppress(Conflict):
+            require_free(settings.host, port)
+            return port
+    return settings.port
