@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labelmill import bootstrap
-from labelmill.jobs import service as jobs
 from labelmill.jobs.inline import require_success, run_or_watch
-from labelmill.labeltasks import report as reports
 from labelmill.labeltasks import service
 from labelmill.rules import RuleSet, load
 from labelmill.settings import Settings, load_settings
@@ -45,4 +43,4 @@ def label(
         task = service.prepare(request, app.places)
         job = require_success(run_or_watch(app.runtime, app.database.transact(service.start, task).id))
         with app.database.read() as connection:
-            return reports.report(job, jobs.list_steps(connection, job.id))
+            return service.report(connection, job.id)

@@ -139,7 +139,7 @@ def _find(application: App, start_of_id: str) -> Job:
 
 def _report(application: App, job: Job) -> dict[str, Any]:
     with application.database.read() as connection:
-        return reports.report(job, jobs.list_steps(connection, job.id))
+        return service.report(connection, job.id)
 
 
 def print_end(application: App, job: Job, *, json: bool) -> None:

@@ -12,6 +12,7 @@ from labelmill.db.bulk.open import open_source
 from labelmill.errors import BadInput, NotFound
 from labelmill.ids import new_id
 from labelmill.jobs import service as jobs
+from labelmill.labeltasks import report as reports
 from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.jobs import KIND, PLAN
 from labelmill.labeltasks.model import Columns, LabelTask, choose_columns, utc
@@ -107,6 +108,11 @@ def get(connection: Connection, task_id: str) -> Job:
 def list_tasks(connection: Connection, *, before: str | None = None, limit: int = 50, state: str | None = None) -> list[Job]:
     """Return label tasks, newest first."""
     return jobs.list_jobs(connection, kind=KIND, before=before, limit=limit, state=state)
+
+
+def report(connection: Connection, task_id: str) -> dict[str, Any]:
+    """Return the report of a task as JSON (see ``labelmill.labeltasks.report``), while it runs and afterwards."""
+    return reports.report(get(connection, task_id), jobs.list_steps(connection, task_id))
 
 
 def sample(work_root: Path, task_id: str, *, rows: int = 50, seed: int | None = None, name: str | None = None) -> pl.DataFrame:
