@@ -7,14 +7,21 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import fresh
 import left_out
 import testservers
+import webapp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# A busy machine is no failure: properties are judged by what they find, not by how long one example takes.
+settings.register_profile("labelmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("labelmill")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -110,3 +117,17 @@ def queue_prefix(worker_name: str) -> str:
 def worker_name() -> str:
     """Return the name of this pytest-xdist worker, ``main`` without it."""
     return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[webapp.Site]:
+    """Give the whole web app on the embedded default."""
+    with webapp.site(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def stored_site(tmp_path: Path, database_url: str) -> Iterator[webapp.Site]:
+    """Give the whole web app, once on each kind of database."""
+    with webapp.site(tmp_path, database_url=database_url) as made:
+        yield made

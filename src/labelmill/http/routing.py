@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from functools import partial
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
 DEEPEST = 64
 #: Bytes above which a body is parsed beside the event loop.
 LARGE = 256 * 1024
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_OTHERS = bytes(set(range(256)) - set(_STEP))
 
 
 def api_router(prefix: str, *tags: str) -> APIRouter:
@@ -61,25 +55,37 @@ class StrictRoute(APIRoute):
 
 def parse(body: bytes) -> Any:
     """Return the value of a JSON document; raises BadInput where readers could differ about it."""
-    if deepest(body) > DEEPEST:
-        raise BadInput(f"The JSON is nested more than {DEEPEST} levels deep.", where="body")
     try:
-        orjson.loads(body)  # knows UTF-8, surrogates and the grammar exactly; the second reading finds what it lets pass
-        value = json.loads(body, object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
+        orjson.loads(body)  # knows UTF-8, surrogates, numbers and the grammar exactly; the second reading finds repeated keys
+        value = json.loads(body, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
+        if "depth" in error.msg or "recursion" in error.msg:
+            raise _too_deep() from error
         way_out = f"Look at line {error.lineno}, column {error.colno}."
         raise BadInput(f"The body is not JSON: {error.msg}.", where="body", way_out=way_out) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
         raise BadInput(f"The body is not JSON: {error}.", where="body") from error
+    _check_depth(value)
     if b"\\u0000" in body:
         _refuse_nul(value)
     return value
 
 
-def deepest(body: bytes) -> int:
-    """Return how many levels of brackets are open at most, strings left out."""
-    brackets = _STRING.sub(b"", body).translate(None, _OTHERS)
-    return max(accumulate(_STEP[byte] for byte in brackets), default=0)
+def _check_depth(value: Any) -> None:
+    """Raise BadInput when lists and objects stand in one another more than DEEPEST levels deep."""
+    level, depth = [value] if isinstance(value, dict | list) else [], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise _too_deep()
+        inner = (part for outer in level for part in (outer.values() if isinstance(outer, dict) else outer))
+        level = [part for part in inner if isinstance(part, dict | list)]
+
+
+def _too_deep() -> BadInput:
+    return BadInput(f"The JSON is nested more than {DEEPEST} levels deep.", where="body")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,17 +95,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise BadInput("The key stands twice in one object.", where=f"body: {twice[:100]}")
     return found
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise BadInput("A number is too large.", where=f"body: {text[:40]}")
-    return number
-
-
-def _constant(text: str) -> float:
-    raise BadInput("JSON has no such number.", where=f"body: {text}")
 
 
 def _refuse_nul(value: Any) -> None:
