@@ -24,6 +24,8 @@ class Action(StrEnum):
     VIEW_ROWS = "view rows of a label task"
     START_LABEL_TASK = "start a label task"
     CHANGE_LABEL_TASK = "change a label task"
+    VIEW_FILES = "view files and tables"
+    KEEP_FILES = "upload files"
     VIEW_CONNECTIONS = "view the names of connections"
     KEEP_CONNECTIONS = "add, test and remove connections"
     VIEW_SETTINGS = "view settings"
@@ -52,6 +54,9 @@ NEEDS = {
     Action.VIEW_ROWS: Need(Role.VIEWER, Scope.READ),
     Action.START_LABEL_TASK: Need(Role.MANAGER, Scope.WRITE),
     Action.CHANGE_LABEL_TASK: Need(Role.MANAGER, Scope.WRITE, own=True),
+    # Whole files and tables, the inputs too: more than a sample of results.
+    Action.VIEW_FILES: Need(Role.MANAGER, Scope.READ),
+    Action.KEEP_FILES: Need(Role.MANAGER, Scope.WRITE),
     Action.VIEW_CONNECTIONS: Need(Role.MANAGER, Scope.READ),
     Action.KEEP_CONNECTIONS: Need(Role.ADMIN, Scope.ADMIN),
     Action.VIEW_SETTINGS: Need(Role.ADMIN, Scope.READ),

@@ -26,7 +26,12 @@ def curl_start(origin: str, body: NewLabelTask) -> str:
 
 def cli_label(folder: str, origin: str, body: NewLabelTask) -> str:
     """Return the command that labels the same on this machine; ``folder`` is the shell's word for the folder of files."""
-    words = ["labelmill label", _place(folder, body.source, getattr(body.source, "table", None)), "--rules rules.json"]
+    rules, stored = body.rules, _stored(body.rules)
+    words = [
+        "labelmill label",
+        _place(folder, body.source, body.source.table),
+        f"--rules {shlex.quote(stored or 'rules.json')}",
+    ]
     roles = {f"--{role}-column": name for role, name in body.columns.model_dump().items()}
     options = roles | {
         "--where-start": body.where.start.strftime("%Y-%m-%dT%H:%M:%S") if body.where.start else None,
@@ -38,7 +43,10 @@ def cli_label(folder: str, origin: str, body: NewLabelTask) -> str:
     }  # fmt: skip
     words += [f"{option} {shlex.quote(value)}" for option, value in options.items() if value is not None]
     words += [f"--out {_place(folder, body.sink, None)}", *(["--overwrite"] if body.overwrite else [])]
-    files = [_rules(origin, body.rules), *([_file("sources.json", body.source_map)] if body.source_map else [])]
+    files = [
+        *([] if stored else [_rules(origin, rules)]),
+        *([_file("sources.json", body.source_map)] if body.source_map else []),
+    ]
     return "\n".join([*files, " \\\n  ".join(words)])
 
 
@@ -47,6 +55,13 @@ def _place(folder: str, place: SinkIn | SourceIn, table: str | None) -> str:
         return f"{folder}/{shlex.quote(place.path)}" + (shlex.quote(f"::{table}") if table else "")
     schema = f"{place.schema_name}." if place.schema_name else ""
     return shlex.quote(f"@{place.connection}" + (f"::{schema}{table or ''}" if schema or table else ""))
+
+
+def _stored(rules: dict[str, Any]) -> str:
+    """Return how the command line names a stored rule set, nothing for other rules."""
+    if "name" not in rules or not set(rules) <= {"name", "version"}:
+        return ""
+    return f"{rules['name']}@{rules['version']}" if rules.get("version") else str(rules["name"])
 
 
 def _rules(origin: str, rules: dict[str, Any]) -> str:

@@ -10,10 +10,12 @@ from labelmill.connections import below_data_dir, files_folder
 from labelmill.db.bulk.files import FileOptions
 from labelmill.db.bulk.location import file_at
 from labelmill.deadline import within
-from labelmill.errors import BadInput, BadRules, BadSource, Conflict, LabelmillError, NotFound
+from labelmill.errors import BadInput, BadRules, BadSource, Conflict, LabelmillError
 from labelmill.labeltasks import service
 from labelmill.labeltasks.model import LabelTask
+from labelmill.labeltasks.shelf import LONGEST_PART
 from labelmill.rules import from_dict
+from labelmill.rules import service as rule_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +35,15 @@ _OPTIONS = {
 
 
 def prepared(app: App, body: NewLabelTask) -> LabelTask:
-    """Return the task that can be done, or raise what is wrong with it, with the ``field`` at fault among the error's details."""
+    """Return the task that can be done, or raise what is wrong with it, with the field at fault among its ``errors``."""
     if body.queue not in app.settings.queues:
         known = ", ".join(app.settings.queues)
-        raise BadInput("No worker takes jobs from this queue.", where=body.queue, way_out=f"There are: {known}.", field="queue")
+        raise BadInput(
+            "No worker takes jobs from this queue.",
+            where=body.queue,
+            way_out=f"There are: {known}.",
+            errors=[mistake("queue", "No worker takes jobs from this queue.")],
+        )
     with telling(app.settings, "rules"):
         rules = read_rules(app, body.rules)
     with telling(app.settings, "source"):
@@ -54,7 +61,7 @@ def prepared(app: App, body: NewLabelTask) -> LabelTask:
         try:
             return within(SECONDS, lambda: service.prepare(request, app.places), "The source or the sink")
         except LabelmillError as error:
-            error.details.setdefault("field", _field_of(error, body, place))
+            name_field(error, _field_of(error, body, place))
             raise
 
 
@@ -64,19 +71,14 @@ def read_rules(app: App, value: dict[str, Any]) -> RuleSet:
         with app.database.read() as connection:
             return service.rule_set_of(LabelTask.from_params(service.get(connection, str(value["task"])).params))
     if value and set(value) <= {"name", "version"}:
-        return stored_rules(str(value.get("name", "")), value.get("version"))
+        version = value.get("version")
+        if not isinstance(value.get("name"), str) or not (version is None or (type(version) is int and 0 < version < 2**31)):
+            raise BadRules(
+                "This names no stored rule set.", where="rules", way_out="Give its `name`, and perhaps a whole `version`."
+            )
+        with app.database.read() as connection:
+            return rule_sets.get_rule_set(connection, value["name"], version).rule_set
     return from_dict(value)
-
-
-def stored_rules(name: str, version: object) -> RuleSet:
-    """Return a stored rule set. The one place to change when rule sets are stored."""
-    known = f"{name!r}" if version is None else f"{name!r}, version {version}"
-    raise NotFound(f"There is no stored rule set {known}.", way_out="Give the rules themselves: `labels` and `rules`.")
-
-
-def stored_rule_sets() -> list[str]:
-    """Return the names of stored rule sets, for the form. The other place to change when rule sets are stored."""
-    return []
 
 
 def source_reference(settings: Settings, source: SourceIn) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def source_reference(settings: Settings, source: SourceIn) -> dict[str, Any]:
     if source.table is None:
         return {"path": source.path}
     if location.is_file:
-        raise BadSource("A file has no tables.", where=source.path, way_out="Leave `table` out.", field="source.table")
+        raise BadSource("A file has no tables.", where=source.path, way_out="Leave `table` out.")
     return {"path": f"{source.path}::{source.table}"}
 
 
@@ -108,6 +110,8 @@ def _checked_path(settings: Settings, path: str) -> Path:
     if "://" in path or "::" in path:
         way_out = "Name a file below the data folder's `files`, and its table in `table`; for a server name a connection."
         raise BadSource("URLs are not taken here.", where=path[:200], way_out=way_out)
+    if any(len(part.encode()) > LONGEST_PART for part in path.split("/")):
+        raise BadSource("A part of the path is too long.", where=path[:200], way_out=f"At most {LONGEST_PART} bytes.")
     return below_data_dir(settings, path)
 
 
@@ -146,8 +150,24 @@ def telling(settings: Settings, field: str = "") -> Iterator[None]:
         for option, spoken in _OPTIONS.items():
             error.way_out = error.way_out.replace(option, spoken)
         if field:
-            error.details.setdefault("field", field)
+            name_field(error, field)
         raise
+
+
+def mistake(field: str, message: str) -> dict[str, str]:
+    """Return one entry of a problem's ``errors``, as validation gives them."""
+    return {"where": f"body.{field}", "message": message}
+
+
+def name_field(error: LabelmillError, field: str) -> None:
+    """Let an error name the field at fault, where nothing nearer to it did."""
+    error.details.setdefault("errors", [mistake(field, error.message)])
+
+
+def field_of(error: LabelmillError) -> str:
+    """Return the field that an error names, or nothing."""
+    named: list[dict[str, str]] = error.details.get("errors", [])
+    return named[0]["where"].removeprefix("body.") if named else ""
 
 
 def _field_of(error: LabelmillError, body: NewLabelTask, sink: Location) -> str:

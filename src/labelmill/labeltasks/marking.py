@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules, explain
+from labelmill import rules as matching
+from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,7 @@ def mark(results: Sequence[tuple[str, str, str]], *, case_sensitive: bool) -> li
     marked = []
     for label, text, meta in results:
         own = set(_rules(label, meta))
-        spans = [span for hit in explain(matcher, text).hits if hit.rule in own for span in hit.spans]
+        spans = [span for hit in matching.explain(matcher, text).hits if hit.rule in own for span in hit.spans]
         marked.append(_cut(list(_pieces(text, spans))))
     return marked
 

@@ -155,10 +155,12 @@ class _NotReady(Exception):
     """The request is new: its task must be prepared before the transaction."""
 
 
-def submit(connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str) -> Job:
+def submit(connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str, *, key: str | None = None) -> Job:
     """Queue a prepared task as its request says."""
     limits = Limits(**new.limits.model_dump())
-    return service.start(connection, task, queue=new.queue, countdown=new.countdown, limits=limits, created_by=created_by)
+    return service.start(
+        connection, task, queue=new.queue, countdown=new.countdown, limits=limits, created_by=created_by, key=key
+    )
 
 
 def shown(settings: Settings, job: Job) -> LabelTaskOut:
@@ -172,8 +174,8 @@ def reported(settings: Settings, job: Job, report: dict[str, Any]) -> LabelTaskR
     """Return a task with its report."""
     names = [
         NameFigures(
-            name=row["name"], rows_read=row["rows read"], results=row["results"], authors=row["authors"], production=row["production"],
-            rate_of_label=row["rate of label, %"],
+            name=row["name"], rows_read=row["rows read"], results=row["results"], authors=row.get("authors"),
+            production=row.get("production"), rate_of_label=row.get("rate of label, %"),
         )
         for row in reports.by_name(report)
     ]  # fmt: skip

@@ -157,9 +157,9 @@ class NameFigures(BaseModel):
     name: str
     rows_read: int
     results: int
-    authors: int
-    production: int
-    rate_of_label: float = Field(description="Production rows per hundred authors.")
+    authors: int | None = Field(description="Null where no author is known, now or at all.")
+    production: int | None
+    rate_of_label: float | None = Field(description="Production rows per hundred authors.")
 
 
 class LeftOut(BaseModel):

@@ -114,7 +114,7 @@ class Arrival:
             self._temporary.rename(self._target)
 
     def _taken(self) -> Conflict:
-        return Conflict("There is a file of this name already.", where=self._path, way_out="Take another name.", field="file")
+        return Conflict("There is a file of this name already.", where=self._path, way_out="Take another name.")
 
     def __enter__(self) -> Self:
         return self

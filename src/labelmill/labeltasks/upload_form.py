@@ -27,7 +27,7 @@ async def receive(request: Request, settings: Settings) -> str:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise BadInput("This is no form with a file.", where="Content-Type", field="file")
+        raise BadInput("This is no form with a file.", where="Content-Type")
     form = _Form(settings)
     parser = MultipartParser(boundary, form.callbacks(), max_header_size=LONGEST_HEADER)
     try:
@@ -36,7 +36,7 @@ async def receive(request: Request, settings: Settings) -> str:
         parser.finalize()
         return await anyio.to_thread.run_sync(form.finish)
     except MultipartParseError as error:
-        raise BadInput(f"The form cannot be read: {error}.", where="body", field="file") from error
+        raise BadInput(f"The form cannot be read: {error}.", where="body") from error
     finally:
         form.close()
 
@@ -60,7 +60,7 @@ class _Form:
 
     def finish(self) -> str:
         if self._arrival is None or not self._path:
-            raise BadInput("No file was chosen.", where="file", way_out="Choose a file first.", field="file")
+            raise BadInput("No file was chosen.", where="file", way_out="Choose a file first.")
         self._arrival.finish()
         return self._path
 

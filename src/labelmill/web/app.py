@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 #: Modules with a ``router``, in the order of the document. A feature adds its ``routes`` and ``pages`` here.
 ROUTERS = (
     "labelmill.web.routes",
+    "labelmill.labeltasks.routes",
+    "labelmill.labeltasks.file_routes",
+    "labelmill.rules.routes",
     "labelmill.web.jobs.routes",
     "labelmill.connections.routes",
     "labelmill.accounts.routes",
     "labelmill.web.reference",
+    "labelmill.rules.pages",
+    "labelmill.labeltasks.pages",
     "labelmill.accounts.pages",
     "labelmill.connections.pages",
     "labelmill.web.jobs.pages",
@@ -51,6 +56,7 @@ def create_app(app: App) -> FastAPI:
     Raises BadSettings where there is no secret and none may be made.
     """
     app.keys  # noqa: B018 - refused now, not at the first request that needs a key
+    app.settings.data_dir.mkdir(parents=True, exist_ok=True)
     metrics = Metrics(app.database)
     web = FastAPI(
         title="labelmill", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, openapi_url="/openapi.json",

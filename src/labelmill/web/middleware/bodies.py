@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -11,15 +12,13 @@ from labelmill import clock
 from labelmill.errors import BadInput, TooLarge, TooSlow
 
 if TYPE_CHECKING:
-    import re
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from labelmill.settings import Settings
 
 MEGABYTE = 1024 * 1024
 #: Paths whose bodies are files, which a handler reads as a stream; they have the limit ``upload_limit_mb``.
-UPLOADS: tuple[re.Pattern[str], ...] = ()
+UPLOADS: tuple[re.Pattern[str], ...] = (re.compile(r"/v1/files/.+"), re.compile(r"/label-tasks/files"))
 #: Seconds without a byte, and the seconds that a body may take in all: this many and one more for each SLOWEST bytes of it.
 SILENCE = 15.0
 WHOLE = 30.0
