@@ -114,6 +114,16 @@ def require_usable(findings: Iterable[Finding]) -> None:
     raise BadRules(message, where=first.place, way_out=first.way_out, errors=listed)
 
 
+def read_document(value: object, name: str) -> RuleSet:
+    """Return the rule set of a JSON document under ``name``. Raises BadRules that names the label or rule, and TooLarge at once."""
+    if isinstance(value, dict):
+        for field, most in (("rules", MOST_RULES), ("labels", MOST_LABELS)):
+            if isinstance(value.get(field), list) and len(value[field]) > most:
+                raise TooLarge(f"The rule set has {len(value[field]):,} {field}.", where=field, way_out=_SPLIT)
+        value = {field: part for field, part in value.items() if field != "name"}
+    return from_dict(value, name=name)
+
+
 def unpack(content: bytes, name: str) -> RuleSet:
     """Return the rule set that ``pack`` made these bytes of, under its present name."""
     return replace(from_dict(orjson.loads(zlib.decompress(content))), name=name)
