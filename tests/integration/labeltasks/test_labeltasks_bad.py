@@ -80,7 +80,7 @@ def test_a_range_needs_a_time_column(mill: Any) -> None:
         ("empty.csv", b"", BadFile),
         ("posts.docx", b"x", BadSource),
         ("not.parquet", b"PAR1 but not really", BadFile),
-        ("not.db", b"this is no database, whatever its ending says" * 40, BadSource),
+        ("not.db", b"this is no database, whatever its ending says" * 40, BadFile),
     ],
 )
 def test_a_source_that_is_none(mill: Any, name: str, content: bytes | None, kind: type[LabelmillError]) -> None:
