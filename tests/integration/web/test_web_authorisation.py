@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,8 +57,8 @@ TABLE = {
     "POST /jobs/{job_id}/cancel": (401, 403, 403, 409, 409),
     "POST /jobs/{job_id}/retry": (401, 403, 403, 303, 303),
 }
-#: Routes of features keep their rows beside their own tests.
-FEATURES = ("/v1/label-tasks", "/label-tasks", "/v1/rule-sets", "/rules", "/v1/rules")
+#: Features keep the rows of their routes in a table of the same form beside their own tests.
+OTHER_TABLES = Path(__file__).parent.parent
 FORMS = {
     "POST /sign-in": {"token": "lm_wrong"},
     "POST /settings/tokens": {"name": "x", "scope": "read", "days": "1"},
@@ -71,11 +72,8 @@ CALLERS = (None, Role.VIEWER, Role.ANNOTATOR, Role.MANAGER, Role.ADMIN)
 
 
 def _routes(site: Site) -> set[str]:
-    found = set()
-    for route in routes_of(site.web.routes):
-        if not route.path.startswith(("/static", *FEATURES)):
-            found |= {f"{method} {route.path}" for method in route.methods - {"HEAD"}}
-    return found
+    routes = [route for route in routes_of(site.web.routes) if route.path != "/static"]
+    return {f"{method} {route.path}" for route in routes for method in route.methods - {"HEAD"}}
 
 
 def _ask(site: Site, call: str, **who: object) -> int:
@@ -90,7 +88,10 @@ def _ask(site: Site, call: str, **who: object) -> int:
 
 
 def test_p29_every_route_has_a_row_and_every_row_a_route(site: Site) -> None:
-    assert _routes(site) == set(TABLE)
+    tests = "".join(path.read_text(encoding="utf-8") for path in OTHER_TABLES.rglob("test_*.py"))
+    without = [call for call in sorted(_routes(site) - set(TABLE)) if f'"{call}": (' not in tests]
+    assert without == []
+    assert set(TABLE) - _routes(site) == set()
 
 
 @pytest.mark.parametrize("call", TABLE)
