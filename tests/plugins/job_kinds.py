@@ -115,7 +115,7 @@ def crash(context: StepContext) -> StepResult:
 
 def fault(context: StepContext) -> StepResult:
     _ran(context)
-    raise RuntimeError("a fault with a lone \ud800 surrogate")
+    raise RuntimeError("a fault with a lone \ud800 surrogate" if context.params.get("odd") else "a fault")
 
 
 def refuse(context: StepContext) -> StepResult:

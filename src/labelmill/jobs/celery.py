@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 TASK = "labelmill.step"
 #: Seconds until an unacknowledged message is delivered again by Redis; harmless, since a leased step is not run twice.
 VISIBILITY_SECONDS = 3600
+#: Seconds that a broker has for an answer to whoever wakes workers.
+ANSWER_SECONDS = 5
 #: Seconds without another attempt after a broker did not answer.
 QUIET_SECONDS = 3.0
 
@@ -69,6 +71,8 @@ class CeleryWaker:
 
     def __init__(self, broker_url: str, *, queues: Sequence[str]) -> None:
         self._app = make_celery(broker_url, queues)
+        # Whoever submits a job waits for this: not for a broker that accepts connections and then says nothing.
+        self._app.conf.broker_transport_options |= {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
         self._quiet_until = 0.0
 
     def wake(self, steps: Sequence[tuple[str, str]]) -> None:

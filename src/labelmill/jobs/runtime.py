@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labelmill.jobs import leases
+from labelmill.jobs.model import Limits
 
 if TYPE_CHECKING:
     from labelmill.db.database import Database
@@ -20,6 +21,11 @@ class Runtime:
     registry: Registry
     waker: Waker
     settings: Settings
+
+    @property
+    def limits(self) -> Limits:
+        """What a step may use unless its job says otherwise, as the settings have it: to be given to ``service.submit``."""
+        return Limits(seconds=self.settings.step_seconds, memory_mb=self.settings.memory_mb, tries=self.settings.max_tries)
 
     def wake(self, job_id: str) -> None:
         """Tell workers that the job has free steps; to be called after the commit. Lost wake-ups are made good by the sweep."""

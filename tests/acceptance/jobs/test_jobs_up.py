@@ -101,12 +101,11 @@ def test_an_address_of_another_machine_is_refused(lab, up):
 
 
 def test_up_workers_and_verbs_on_one_sqlite_file_harm_nothing(lab, up):
-    """Two ``up``, a worker, verbs and our own writers on one file: what was acknowledged is stored, and the file is whole."""
+    """``up``, a worker, verbs and our own writers on one file: what was acknowledged is stored, and the file is whole."""
     _, port = up("--workers", "1")
-    up("--workers", "1")
     with environment(lab) as variables:
         worker = subprocess.Popen([*LABELMILL, "worker", "--queue", "aside"], env=variables, stderr=subprocess.DEVNULL)
-    lab.until(lambda: answers(port) and len(lab.alive()) == 3, seconds=60)
+    lab.until(lambda: answers(port) and len(lab.alive()) == 2, seconds=60)
     acknowledged, stop = [], threading.Event()
 
     def write():
@@ -124,9 +123,11 @@ def test_up_workers_and_verbs_on_one_sqlite_file_harm_nothing(lab, up):
     threads = [threading.Thread(target=write), threading.Thread(target=work)]
     for thread in threads:
         thread.start()
-    for _ in range(4):
+    for _ in range(3):
         with environment(lab) as variables:
-            listed = subprocess.run([*LABELMILL, "jobs", "list", "--json", "--limit", "1000"], env=variables, capture_output=True, check=True)
+            listed = subprocess.run(
+                [*LABELMILL, "jobs", "list", "--json", "--limit", "1000"], env=variables, capture_output=True, check=True
+            )
         assert len(json.loads(listed.stdout)) > 0
     stop.set()
     for thread in threads:

@@ -28,16 +28,14 @@ def test_without_workers_the_job_runs_here(lab):
 
 
 @only_sqlite
-def test_ten_steps_of_a_tenth_second_take_little_more_than_a_second(lab):
-    """Nothing waits for a poll between the steps; the best of three runs, since other programs run here too."""
-    took = []
-    for _ in range(3):
-        job = lab.submit("add", steps=10, seconds=0.1)
-        begun = time.perf_counter()
-        run_or_watch(lab.runtime, job.id)
-        took.append(time.perf_counter() - begun)
-    # The test kind's own writes (three transactions for each step) are part of this.
-    assert min(took) < 1.6
+def test_nothing_waits_for_a_look_between_steps_and_phases(lab, monkeypatch):
+    """With half a minute between two looks a job of twelve steps in three phases is done at once: there is no look in between."""
+    monkeypatch.setattr("labelmill.jobs.inline.LOOK_SECONDS", 30.0)
+    monkeypatch.setattr("labelmill.jobs.inline.REPORT_SECONDS", 30.0)
+    job, begun = lab.submit("add", steps=10), time.monotonic()
+    run_or_watch(lab.runtime, job.id)
+    assert lab.holds_exactly(job)
+    assert time.monotonic() - begun < 25
 
 
 @only_sqlite

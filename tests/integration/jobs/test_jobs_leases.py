@@ -149,6 +149,20 @@ def test_cancelling_stops_what_waits_and_refuses_what_runs(lab):
         lab.database.transact(service.cancel, job.id)
 
 
+def test_a_result_that_meets_a_cancellation_on_its_way_is_refused(lab):
+    """The result waits for the cancelling transaction, which has the job, and then counts for nothing."""
+    job = submit(lab)
+    step = claim(lab)
+    result = threading.Thread(target=lab.database.transact, args=(leases.finish, step, DONE))
+    with lab.database.write() as connection:
+        service.cancel(connection, job.id)
+        result.start()
+        result.join(0.3)
+        assert result.is_alive()
+    result.join(10)
+    assert (lab.job(job).state, lab.job(job).done, lab.steps(job)[0]["state"]) == (JobState.CANCELLED, 0, "cancelled")
+
+
 def test_a_retry_of_a_cancelled_job_refuses_the_worker_that_still_runs(lab):
     job = submit(lab, 2)
     old = claim(lab, "old")
@@ -177,14 +191,20 @@ def test_a_retry_keeps_what_is_done_and_counts_tries_anew(lab):
         lab.database.transact(service.retry, job.id)
 
 
-@pytest.mark.parametrize("round_", range(5))
-def test_two_steps_that_finish_a_phase_together_open_the_next_once(lab, round_):
+def test_two_steps_that_finish_a_phase_together_open_the_next_once(lab):
+    """The second result waits for the first one's commit, else each would see the other's step undone and nobody go on."""
     steps = [NewStep(key=key, name="only", phase=0) for key in "ab"] + [NewStep(key="c", name="only", phase=1)]
     job = submit(lab, steps=steps)
     held = [claim(lab, name) for name in ("one", "two")]
-    freed = in_threads(2, lambda number: lab.database.transact(leases.finish, held[number], DONE))
-    assert sorted(len(part) for part in freed) == [0, 1]
-    assert lab.job(job).phase == 1
+    freed = []
+    second = threading.Thread(target=lambda: freed.append(lab.database.transact(leases.finish, held[1], DONE)))
+    with lab.database.write() as connection:
+        assert leases.finish(connection, held[0], DONE) == []
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+    second.join(10)
+    assert [len(part) for part in freed] == [1]
     last = claim(lab)
     assert last.key == "c"
     lab.database.transact(leases.finish, last, DONE)

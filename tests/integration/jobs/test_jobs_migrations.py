@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ def test_the_revisions_make_the_schema_of_the_models(engine):
 def test_p18_up_down_and_up_with_data_at_every_revision(engine):
     """Each step up and down runs with a row in every table that it can hold one in; the rows of older tables stay."""
     line = ["base", *migrate.revisions()]
-    for older, newer in zip(line[:-1], line[1:], strict=True):
+    for older, newer in pairwise(line):
         migrate.upgrade(engine, newer)
         filled = _fill(engine)
         assert migrate.current(engine) == newer
@@ -109,6 +111,17 @@ def test_p18_processes_that_upgrade_at_once_wait_for_each_other(database_url, en
     migrate.require_current(engine)
 
 
+def test_p18_an_upgrade_waits_for_whoever_changes_the_schema(engine):
+    upgrade = threading.Thread(target=migrate.upgrade, args=(engine,))
+    with migrate._alone(engine) as connection:
+        migrate._current(connection)
+        upgrade.start()
+        upgrade.join(0.5)
+        assert upgrade.is_alive()
+    upgrade.join(30)
+    migrate.require_current(engine)
+
+
 def test_p18_an_old_or_newer_schema_is_refused_with_the_way_out(engine):
     with pytest.raises(Conflict, match="labelmill db upgrade"):
         migrate.require_current(engine)
@@ -116,12 +129,12 @@ def test_p18_an_old_or_newer_schema_is_refused_with_the_way_out(engine):
     migrate.require_current(engine)
     migrate.downgrade(engine, migrate.revisions()[0])
     if len(migrate.revisions()) > 1:
-        with pytest.raises(Conflict, match="at revision 0001.*labelmill db upgrade"):
+        with pytest.raises(Conflict, match=r"at revision 0001.*labelmill db upgrade"):
             migrate.require_current(engine)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     for refused in (migrate.require_current, migrate.upgrade, lambda found: migrate.downgrade(found, "base")):
-        with pytest.raises(Conflict, match="9999.*newer version"):
+        with pytest.raises(Conflict, match=r"9999.*newer version"):
             refused(engine)
 
 

@@ -70,9 +70,7 @@ def test_p06_a_cause_that_is_rolled_back_takes_its_job_along(lab, causes):
 
     def cause(connection):
         connection.execute(sa.text("INSERT INTO causes (id) VALUES (1)"))
-        service.submit(
-            connection, kind="add", title="t", params={}, steps=[NewStep(key="a", name="plan", phase=0)], key="k"
-        )
+        service.submit(connection, kind="add", title="t", params={}, steps=[NewStep(key="a", name="plan", phase=0)], key="k")
         raise Refused
 
     with pytest.raises(Refused):

@@ -37,7 +37,8 @@ def deliver(lab, names=("w1", "w2")):
             return
         chance.shuffle(messages)
         threads = [
-            threading.Thread(target=_serve, args=(lab, name, messages[number :: len(names)])) for number, name in enumerate(names)
+            threading.Thread(target=_serve, args=(lab, name, messages[number :: len(names)]))
+            for number, name in enumerate(names)
         ]
         for thread in threads:
             thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
@@ -61,9 +62,8 @@ def _run_through(lab, job):
     from labelmill.errors import Unavailable
 
     for _ in range(200):
-        try:
+        with suppress(Unavailable):
             assert run_or_watch(lab.runtime, job.id).ended
             return
-        except Unavailable:
-            time.sleep(0.05)
+        time.sleep(0.05)
     pytest.fail("the job did not end")

@@ -43,8 +43,8 @@ def test_p27_a_thousand_databases_opened_and_closed(lab):
         database.transact(lambda connection: leases.claim(connection, "w"))
         database.close()
 
-    times = 1000 if lab.database.dialect == "sqlite" else 150
-    assert_flat(cycle, times=times, warm_up=50, allowed_mb=25)
+    times = 1000 if lab.database.dialect == "sqlite" else 60
+    assert_flat(cycle, times=times, warm_up=30, allowed_mb=25)
 
 
 @pytest.mark.parametrize("lab_url", ["sqlite"], indirect=True)

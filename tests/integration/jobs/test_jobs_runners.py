@@ -36,7 +36,7 @@ def test_p07_p15_p16_jobs_end_as_they_should_behind_each_other(place):
         "worker-died": place.submit("crash", tries=2),
         "time-limit": place.submit("loop", tries=1, limit_seconds=1.0),
         "memory-limit": place.submit("hoard", tries=1, memory_mb=400),
-        "internal": place.submit("fault", tries=1),
+        "internal": place.submit("fault", tries=1, odd=True),
         "bad-input": place.submit("refuse"),
     }
     killed_before = place.submit("add", die="before", steps=3)

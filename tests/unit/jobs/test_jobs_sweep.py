@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_free_steps_are_told_again_and_again_but_ever_more_seldom(lab, sweep, mo
         if len(waker.woken) > known:
             known = len(waker.woken)
             times.append(second)
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(times)]
     assert pauses[:4] == [FIRST_WAKE, 2 * FIRST_WAKE, 4 * FIRST_WAKE, 8 * FIRST_WAKE]
     assert max(pauses) <= LONGEST_WAKE
     assert waker.woken[0] == [(lab.steps(job)[0]["id"], "default")]

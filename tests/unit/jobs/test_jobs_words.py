@@ -20,14 +20,18 @@ from labelmill.jobs.worker import describe
 def test_progress_in_words(lab, monkeypatch):
     from dataclasses import replace
 
-    job = replace(lab.submit("add"), done=12_000, total=200_000, unit="rows", state="running", started_at=datetime(2026, 1, 1, tzinfo=UTC))
+    job = replace(
+        lab.submit("add"), done=12_000, total=200_000, unit="rows", state="running", started_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
     monkeypatch.setattr("labelmill.clock.now", lambda: datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC))
     assert console.words(job) == "12,000 of 200,000 rows, 6,000 rows/s, 0:31 left"
     assert console.words(replace(job, total=None)) == "12,000 rows, 6,000 rows/s"
     assert console.words(replace(job, done=0, state="queued")) == "0 of 200,000 rows, queued"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (90_061, "25:01:01")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (90_061, "25:01:01")]
+)
 def test_durations(seconds, text):
     assert console.duration(seconds) == text
 

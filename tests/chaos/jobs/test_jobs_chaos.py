@@ -1,0 +1,173 @@
+"""Jobs while real servers and workers are stopped, emptied and restarted. The seed of every random choice is printed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import kombu
+import pytest
+import redis
+
+import private_servers
+from job_lab import Lab
+
+pytestmark = pytest.mark.chaos
+SEED = int(os.environ.get("LABELMILL_TEST_SEED", random.SystemRandom().randrange(10**6)))
+
+
+@pytest.fixture
+def chance():
+    sys.stdout.write(f"LABELMILL_TEST_SEED={SEED}\n")
+    return random.Random(SEED)
+
+
+def connect(url):
+    with kombu.Connection(url, connect_timeout=3, transport_options={"socket_connect_timeout": 3}) as connection:
+        connection.connect()
+
+
+class Broker:
+    """A broker of this test's own, that may be treated badly."""
+
+    def __init__(self, kind, folder):
+        self.kind, self.folder, self.queue = kind, folder, ""
+        self.url = private_servers.start(kind, folder, connect)
+
+    def restart(self, pause):
+        private_servers.stop(self.kind, self.folder)
+        time.sleep(pause)
+        assert private_servers.start(self.kind, self.folder, connect) == self.url
+
+    def forget(self):
+        """Lose every message and every queue."""
+        if self.kind == "redis":
+            with closing(redis.Redis.from_url(self.url)) as client:
+                client.flushall()
+            return
+        with kombu.Connection(self.url) as connection, closing(connection.channel()) as channel:
+            channel.queue_delete(self.queue)
+
+    def stop(self):
+        private_servers.stop(self.kind, self.folder)
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker(request):
+    # Not below pytest's folder: as root the servers run under accounts of their own, which may not look in there.
+    with tempfile.TemporaryDirectory(prefix="labelmill-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = Broker(request.param, folder)
+        yield made
+        made.stop()
+
+
+def test_p09_a_broker_that_restarts_and_forgets_loses_nothing(broker, tmp_path, chance):
+    """Under load: emptied three times and restarted twice. All jobs end, each effect once."""
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path, broker_url=broker.url)
+    broker.queue = f"labelmill.{lab.queue}"
+    jobs = []
+    with lab.supervised(2):
+        for action in ("forget", "restart", "forget", "restart", "forget"):
+            jobs += [lab.submit("add", steps=5, seconds=0.05, tries=20) for _ in range(3)]
+            time.sleep(chance.uniform(0.5, 2))
+            broker.restart(chance.uniform(0.5, 3)) if action == "restart" else broker.forget()
+        for job in jobs:
+            lab.wait(job, seconds=150)
+    assert [lab.holds_exactly(job) for job in jobs] == [True] * len(jobs)
+    lab.close()
+
+
+def test_p09_jobs_can_be_submitted_while_the_broker_is_away(broker, tmp_path):
+    """Nobody who submits is refused or kept waiting for long; the work is done once the broker is back."""
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path, broker_url=broker.url)
+    with lab.supervised(1):
+        lab.until(lab.alive)
+        broker.stop()
+        begun = time.monotonic()
+        jobs = [lab.submit("add", steps=2) for _ in range(5)]
+        assert time.monotonic() - begun < 10
+        broker.restart(0)
+        for job in jobs:
+            lab.wait(job, seconds=120)
+    assert [lab.holds_exactly(job) for job in jobs] == [True] * 5
+    lab.close()
+
+
+def test_p07_workers_that_are_killed_and_stopped_all_the_time_lose_and_double_nothing(tmp_path, chance):
+    """Three workers for twenty seconds of SIGKILL and SIGSTOP beyond two leases."""
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path)
+    jobs = [lab.submit("add", steps=10, seconds=0.1, tries=1000) for _ in range(6)]
+    stopped = []
+    with lab.supervised(3):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            time.sleep(chance.uniform(0.2, 0.8))
+            _hurt(lab, chance, stopped)
+        for pid in stopped:
+            _signal(pid, signal.SIGCONT)
+        for job in jobs:
+            lab.wait(job, seconds=120)
+    assert [lab.holds_exactly(job) for job in jobs] == [True] * 6
+    lab.close()
+
+
+def _hurt(lab, chance, stopped):
+    alive = [worker.pid for worker in lab.alive()]
+    if alive:
+        pid, number = chance.choice(alive), chance.choice([signal.SIGKILL, signal.SIGSTOP])
+        _signal(pid, number)
+        if number is signal.SIGSTOP:
+            stopped.append(pid)
+    if len(stopped) > 1:
+        _signal(stopped.pop(0), signal.SIGCONT)
+
+
+def _signal(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def test_p17_rolling_restarts_lose_nothing_and_spend_no_try(tmp_path):
+    """Supervisors come and go while jobs run; every step needs its one try only."""
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path)
+    jobs = [lab.submit("add", steps=10, seconds=0.2, tries=1) for _ in range(4)]
+    for _ in range(4):
+        with lab.supervised(2):
+            lab.until(lambda: len(lab.alive()) == 2, seconds=30)
+            time.sleep(1.0)
+    with lab.supervised(2):
+        for job in jobs:
+            lab.wait(job, seconds=60)
+    assert [lab.holds_exactly(job) for job in jobs] == [True] * 4
+    assert [step["tries"] for job in jobs for step in lab.steps(job)] == [0] * 48
+    lab.close()
+
+
+def test_one_sqlite_file_under_long_load_stays_whole(tmp_path, chance):
+    """Worker processes are killed in the middle of their writes for half a minute: what was acknowledged is stored."""
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path, lease_seconds=3.0)
+    acknowledged = []
+    with lab.supervised(3):
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            acknowledged.append(lab.submit("add", steps=2, tries=1000))
+            if chance.random() < 0.05 and (alive := lab.alive()):
+                _signal(chance.choice(alive).pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for job in acknowledged:
+            lab.wait(job, seconds=200)
+    with closing(sqlite3.connect(tmp_path / "labelmill.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert [job.id for job in acknowledged if not lab.holds_exactly(job)] == []
+    lab.close()
