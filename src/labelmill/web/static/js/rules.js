@@ -25,7 +25,7 @@ async function look() {
   const fields = new URLSearchParams(new FormData(form));
   fields.set("action", "preview");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: fields, signal: mine.signal, headers: { Accept: "text/html" } });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: fields, signal: mine.signal, headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.querySelector("form[data-rules]")) throw new Error(page.querySelector("[role=alert]")?.textContent ?? "");
     put(page);
