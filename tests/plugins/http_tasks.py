@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from labelmill.jobs.worker import WorkerProcess
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from labelmill.bootstrap import App
     from webapp import Site
 
 RULES: dict[str, Any] = {
@@ -31,7 +32,12 @@ RULES: dict[str, Any] = {
 AUTHORS = ["Tom 1", "nobody", "林淑芬🌸", "AMY7", ""]
 
 
-def folder(site: Site) -> Path:
+class HasApp(Protocol):
+    @property
+    def app(self) -> App: ...
+
+
+def folder(site: HasApp) -> Path:
     found = files_folder(site.app.settings)
     found.mkdir(parents=True, exist_ok=True)
     return found
@@ -48,7 +54,7 @@ def rows(count: int = 50) -> pl.DataFrame:
     )
 
 
-def write(site: Site, name: str, frame: pl.DataFrame | None = None) -> str:
+def write(site: HasApp, name: str, frame: pl.DataFrame | None = None) -> str:
     """Write rows in the form of the ending and return the path that a request names."""
     frame, path = rows() if frame is None else frame, folder(site) / name
     match path.suffix:
@@ -74,11 +80,11 @@ def start(site: Site, asked: dict[str, Any] | None = None, *, role: Role = Role.
     return site.ask("POST", "/v1/label-tasks", role=role, json=asked or body(), headers=headers)
 
 
-def work(site: Site, task_id: str) -> None:
-    """Do everything that is left of a task."""
+def work(site: HasApp, task_id: str, *, steps: int = 1_000_000) -> None:
+    """Do what is left of a task, at most ``steps`` steps of it."""
     worker = WorkerProcess(site.app.runtime, worker_id=new_worker_id(), queues=["default"])
-    while worker.run_next(job_id=task_id):
-        pass
+    while steps and worker.run_next(job_id=task_id):
+        steps -= 1
 
 
 def labelled(site: Site, asked: dict[str, Any] | None = None) -> str:

@@ -20,8 +20,9 @@ def curl_get(origin: str, path: str, *options: str) -> str:
 def curl_start(origin: str, body: NewLabelTask) -> str:
     """Return the call that starts a task."""
     value = body.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
-    head = f"curl -sS -X POST {AUTHORIZATION} -H 'Content-Type: application/json' --data-binary @- {shlex.quote(origin + '/v1/label-tasks')}"
-    return f"{head} <<'EOF'\n{_json(value)}\nEOF"
+    head = ("curl -sS -X POST", AUTHORIZATION, "-H 'Content-Type: application/json'", shlex.quote(f"{origin}/v1/label-tasks"))
+    joined = " \\\n  ".join((*head, "--data-binary @- <<'EOF'"))
+    return f"{joined}\n{_json(value)}\nEOF"
 
 
 def cli_label(folder: str, origin: str, body: NewLabelTask) -> str:
