@@ -26,7 +26,7 @@ VERBS = (
     ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
     ("rules", "labelmill.rules.cli:app", "Check, try and measure rules, and keep them in versions."),
     ("demo", "labelmill.demo.cli:demo", "Make a sample of posts, label its authors, and look at them in a browser."),
-    ("up", "labelmill.up:up", "Run the web page and workers on this machine until SIGTERM or Ctrl-C."),
+    ("up", "labelmill.up:up", "Run the pages and workers on this machine until SIGTERM or Ctrl-C."),
     ("worker", "labelmill.jobs.cli:worker", "Run jobs as they come, in worker processes, until SIGTERM or Ctrl-C."),
     ("jobs", "labelmill.jobs.cli:app", "Look at jobs, run them here, cancel and retry them."),
     ("web", "labelmill.web.cli:run", "Run the web process alone."),

@@ -31,7 +31,7 @@ def up(
     workers: Annotated[int | None, typer.Option(help="How many worker processes.")] = None,
     child: Annotated[bool, typer.Option("--web-child", hidden=True, help="Be the web process.")] = False,
 ) -> None:
-    """Run the web page and workers on this machine until SIGTERM or Ctrl-C."""
+    """Run the pages and workers on this machine until SIGTERM or Ctrl-C."""
     for name, value in {"host": host, "port": port, "workers": workers}.items():
         if value is not None:
             set_for_run(context, name, str(value))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelmill.console import JsonOption, print_fields, say, settings_of
+from labelmill.console import JsonOption, print_fields, print_json, say, settings_of
 from labelmill.db import migrate
 from labelmill.db.database import answering
 from labelmill.db.engine import make_engine
@@ -22,23 +22,29 @@ app = typer.Typer(no_args_is_help=True, help="Look after the schema of labelmill
 
 
 @app.command()
-def upgrade(context: typer.Context, revision: Annotated[str, typer.Argument(help="The revision to go to.")] = "head") -> None:
+def upgrade(
+    context: typer.Context,
+    revision: Annotated[str, typer.Argument(help="The revision to go to.")] = "head",
+    json: JsonOption = False,
+) -> None:
     """Bring the database to the schema that this version needs; safe to run at any time, by several at once."""
     _require_known(revision, "head")
     with _engine(context) as engine:
         migrate.upgrade(engine, revision)
-        say(f"The database is at revision {migrate.current(engine)}.")
+        _tell(engine, json=json)
 
 
 @app.command()
 def downgrade(
-    context: typer.Context, revision: Annotated[str, typer.Argument(help="The revision to go back to, or base.")]
+    context: typer.Context,
+    revision: Annotated[str, typer.Argument(help="The revision to go back to, or base.")],
+    json: JsonOption = False,
 ) -> None:
     """Take the database back to an older schema; what only the newer one can hold is lost."""
     _require_known(revision, "base")
     with _engine(context) as engine:
         migrate.downgrade(engine, revision)
-        say(f"The database is at revision {migrate.current(engine) or 'none'}.")
+        _tell(engine, json=json)
 
 
 @app.command()
@@ -60,6 +66,14 @@ def check(context: typer.Context, json: JsonOption = False) -> None:
             way_out="Restore a backup, or copy what is left with `sqlite3 FILE .recover`.",
         )
     print_fields({"database": engine.dialect.name, "revision": migrate.head(), "state": "ok"}, json=json)
+
+
+def _tell(engine: Engine, *, json: bool) -> None:
+    found = migrate.current(engine)
+    if json:
+        print_json({"database": found, "needed": migrate.head()})
+    else:
+        say(f"The database is at revision {found or 'none'}.")
 
 
 def _integrity(engine: Engine) -> str:
