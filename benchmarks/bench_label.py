@@ -22,9 +22,9 @@ from typing import Any
 
 import polars as pl
 import psutil
-from names import make_rules, parquet_of
 
 from labelmill.rules import Match, RuleSet, save
+from names import make_rules, parquet_of
 
 SLICE = 20_000
 MEBIBYTE = 1024 * 1024
@@ -60,8 +60,11 @@ def idle_memory(environment: dict[str, str]) -> float:
 
 
 def baseline(path: Path, rules: RuleSet) -> float:
-    """Return rows per second of the row-by-row way: a record object for each row, each keyword of each label tried on it, the rows that
-    hit kept, then the latest one for each author and label."""
+    """Return rows per second of the row-by-row way.
+
+    A record object for each row, each keyword of each label tried on it, the rows that hit kept, then the latest one for each author
+    and label.
+    """
     by_label: dict[str, list[tuple[Match | None, str]]] = {}
     for rule in rules.rules:
         by_label.setdefault(rule.label, []).append((rule.match, rule.content))

@@ -38,7 +38,7 @@ def given_names() -> pl.DataFrame:
 
 def make_posts(rows: int, seed: int = 7) -> pl.DataFrame:
     """Return ``rows`` posts (id, s_id, author, post_time) by about rows / 1.4 distinct authors; about 20 % carry a name of the rules."""
-    draw = random.Random(seed)  # noqa: S311 - data, not secrets
+    draw = random.Random(seed)
     names = given_names()
     weights = names["count"].cum_sum()
     uniform = pl.Series([draw.random() for _ in range(rows)])
@@ -65,9 +65,9 @@ def make_posts(rows: int, seed: int = 7) -> pl.DataFrame:
 
 def make_rules(keywords: int = KEYWORDS) -> RuleSet:
     """Return ``keywords`` given names, Latin at the start and Chinese anywhere, for /male and /female."""
-    top = given_names().filter(pl.col("name").str.len_chars() >= 3).head(keywords - 8)  # noqa: PLR2004 - "Al" starts too much
+    top = given_names().filter(pl.col("name").str.len_chars() >= 3).head(keywords - 8)
     latin = [
-        Rule("/male" if share > 0.5 else "/female", Kind.KEYWORD, Match.START, f"{name.lower()} ")  # noqa: PLR2004
+        Rule("/male" if share > 0.5 else "/female", Kind.KEYWORD, Match.START, f"{name.lower()} ")
         for name, share in top.select("name", "male_share").iter_rows()
     ]
     chinese = [

@@ -11,7 +11,7 @@ from labelmill.accounts.secret import Keys, load_keys
 from labelmill.connections import service as connections
 from labelmill.connections.files import below_data_dir
 from labelmill.db import migrate
-from labelmill.db.bulk.location import Location, file_at
+from labelmill.db.bulk.location import Location, parse_location
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 from labelmill.jobs.registry import Registry
@@ -54,9 +54,14 @@ class App:
 
         return Places(
             resolve=resolve,
-            below=lambda path: file_at(below_data_dir(self.settings, path)),
+            below=self._below,
             box=Box(lambda: self.keys.fernet("label-task-url")),
         )
+
+    def _below(self, path: str) -> Location:
+        # The file is checked without the table behind it: a link must not hide in front of "::".
+        file, separator, table = path.partition("::")
+        return parse_location(f"{below_data_dir(self.settings, file)}{separator}{table}")
 
     @cached_property
     def registry(self) -> Registry:

@@ -17,7 +17,9 @@ def test_the_tutorial_can_be_followed(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), flags=re.DOTALL))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
     environment |= {"LABELMILL_DATA_DIR": str(tmp_path / "data"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "rows labelled  3" in done.stdout
     assert "several labels had the best score" in done.stdout

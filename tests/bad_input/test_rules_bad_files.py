@@ -92,7 +92,11 @@ def test_missing_paths(tmp_path, name):
         (HEADER + b'a,/x,keyword,end\n"b,/x,keyword,end\n', 3, "not CSV"),
         (HEADER + b'a"b"c,/x,keyword,end\n"b"c,/x,keyword,end\n', 3, "not CSV"),
         (HEADER + "a,/x\u200b,keyword,end\n".encode(), 2, "U+200B"),
-        (HEADER + b"a,/x,keyword,end\n" + b"y" * 200_000 + b",/x,keyword,end\n", 3, ""),  # the reason depends on whether a larger limit was set for tables
+        (
+            HEADER + b"a,/x,keyword,end\n" + b"y" * 200_000 + b",/x,keyword,end\n",
+            3,
+            "",
+        ),  # the reason depends on whether a larger limit was set for tables
         (HEADER + b"y" * 2_000 + b",/x,keyword,end\n", 2, "has 2000 characters"),
         (HEADER + b"\xff,/x,keyword,end\n", 2, "is not UTF-8"),
         (HEADER + b"a\0,/x,keyword,end\n", 2, "NUL"),

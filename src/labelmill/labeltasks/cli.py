@@ -71,7 +71,7 @@ def label(
 def run(application: App, request: service.Request) -> Job:
     """Start a task and return its job once it has ended, with a progress bar meanwhile."""
     task = service.prepare(request, application.places)
-    job = application.database.transact(service.start, task)
+    job = application.database.transact(service.start, task, limits=application.runtime.limits)
     return follow(application.runtime, job)
 
 

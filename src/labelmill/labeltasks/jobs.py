@@ -100,7 +100,7 @@ class LabelTaskSteps:
             workplace.write_rejects(step, source.rejects, rejected)
         passing("label-task.part-labelled")
         results = labelling.results()
-        with open_output(self._places.sink(task), task, context.step.job_id) as output:
+        with open_output(self._places, task, context.step.job_id) as output:
             buckets = context.payload["buckets"]
             workplace.write_step(step, results, labelling.authors(), buckets=buckets, keep_order=output.keeps_order)
             passing("label-task.part-kept")
@@ -118,7 +118,7 @@ class LabelTaskSteps:
         authors = count_authors(workplace.authors(bucket))
         workplace.write_production(bucket, rows)
         passing("label-task.production-kept")
-        with open_output(self._places.sink(task), task, context.step.job_id) as output:
+        with open_output(self._places, task, context.step.job_id) as output:
             output.write_production(context.step.key, rows, context.fence)
         written = dict(rows.group_by("name").len().iter_rows())
         figures = with_memory(Figures(authors=authors, production=written, production_ties=ties), peak_memory_mb())
@@ -130,7 +130,7 @@ class LabelTaskSteps:
         with self._database.read() as connection:
             steps = jobs.list_steps(connection, context.step.job_id)
         figures = total(step["figures"]["counts"] for step in steps if step["figures"])
-        with open_output(self._places.sink(task), task, context.step.job_id) as output:
+        with open_output(self._places, task, context.step.job_id) as output:
             context.fence()
             written = output.finish(workplace, sorted(figures.received) or [task.name])
         passing("label-task.finished")

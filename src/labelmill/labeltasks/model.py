@@ -69,6 +69,8 @@ class LabelTask:
     columns: Columns
     #: What the results are called where there is no source map.
     name: str
+    #: The table that is read, as its catalogue spells it; the same table is never written to.
+    source_table: str = ""
     start: datetime | None = None
     end: datetime | None = None
     #: From a name to the source ids that it stands for; None where everything has one name.

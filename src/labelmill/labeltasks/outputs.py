@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from labelmill.db.bulk.location import Location
     from labelmill.labeltasks.model import LabelTask
+    from labelmill.labeltasks.places import Places
     from labelmill.labeltasks.workplace import Workplace
 
 LEDGER = "labelmill_steps"
@@ -103,10 +104,11 @@ class TableOutput:
 
     keeps_order = False
 
-    def __init__(self, location: Location, task: LabelTask, task_id: str) -> None:
+    def __init__(self, location: Location, source: Location, task: LabelTask, task_id: str) -> None:
         if location.url is None:
             raise BadSource("This is not a database.", where=str(location))
         self._location = location
+        self._source_table = task.source_table.casefold() if location.same_database(source) else None
         self._task = task
         self._task_id = task_id
         self._engine = make_engine(location.url, foreign=location.path is None or location.path.exists())
@@ -191,6 +193,11 @@ class TableOutput:
                 f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where="source map",
                 way_out="Give the source a shorter name.",
             )  # fmt: skip
+        if table.name.casefold() == self._source_table:
+            raise Conflict(
+                f"The results would go to {table.name!r}, the table that is read.", where=str(self._location),
+                way_out="Give the results another name, or write to another database.",
+            )  # fmt: skip
         if not inspector.has_table(table.name, schema=table.schema):
             return
         found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
@@ -231,12 +238,14 @@ class TableOutput:
 
 
 @contextmanager
-def open_output(location: Location, task: LabelTask, task_id: str) -> Iterator[Output]:
+def open_output(places: Places, task: LabelTask, task_id: str) -> Iterator[Output]:
     """Give the sink of a task."""
-    is_file = location.path is not None and location.is_file
-    output: FileOutput | TableOutput = (
-        FileOutput(location.path, task) if is_file and location.path else TableOutput(location, task, task_id)
-    )
+    sink = places.sink(task)
+    output: FileOutput | TableOutput
+    if sink.is_file and sink.path is not None:
+        output = FileOutput(sink.path, task)
+    else:
+        output = TableOutput(sink, places.source(task), task, task_id)
     try:
         yield output
     finally:

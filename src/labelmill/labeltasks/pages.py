@@ -113,7 +113,7 @@ def start(request: Request, app: TheApp, actor: SignedIn, values: Values) -> Res
     # The form's own key makes a double click one task.
     spoken = "\n".join((actor.annotator_id, str(values.get("once", "")), new.model_dump_json()))
     key = f"form:{hashlib.sha256(spoken.encode()).hexdigest()}" if values.get("once") else None
-    job = app.database.transact(routes.submit, task, new, actor.annotator_id, key=key)
+    job = app.database.transact(routes.submit, task, new, actor.annotator_id, app.runtime.limits, key=key)
     app.runtime.wake(job.id)
     return see_other(f"/label-tasks/{job.id}")
 

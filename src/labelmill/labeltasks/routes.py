@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
@@ -49,7 +50,7 @@ def start_label_task(app: TheApp, actor: SignedIn, once: TheOnce, new: NewLabelT
     def begin(connection: Connection) -> LabelTaskOut:
         if not ready:
             raise _NotReady
-        return shown(app.settings, submit(connection, ready[0], new, actor.annotator_id))
+        return shown(app.settings, submit(connection, ready[0], new, actor.annotator_id, app.runtime.limits))
 
     try:
         # A repetition gets its answer without another look: what the first one wrote would now be in its way.
@@ -155,9 +156,11 @@ class _NotReady(Exception):
     """The request is new: its task must be prepared before the transaction."""
 
 
-def submit(connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str, *, key: str | None = None) -> Job:
-    """Queue a prepared task as its request says."""
-    limits = Limits(**new.limits.model_dump())
+def submit(
+    connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str, usual: Limits, *, key: str | None = None
+) -> Job:
+    """Queue a prepared task as its request says; ``usual`` are the limits that it does not set itself."""
+    limits = replace(usual, **new.limits.model_dump(exclude_none=True))
     return service.start(
         connection, task, queue=new.queue, countdown=new.countdown, limits=limits, created_by=created_by, key=key
     )

@@ -67,11 +67,11 @@ class RangeIn(Strict):
 
 
 class LimitsIn(Strict):
-    """What one step may use before it is stopped, and how often it is tried."""
+    """What one step may use before it is stopped, and how often it is tried; the settings decide what is left out."""
 
-    seconds: float = Field(default=600.0, gt=0, le=86_400)
-    memory_mb: int = Field(default=2048, ge=128, le=1_048_576)
-    tries: int = Field(default=3, ge=1, le=20)
+    seconds: float | None = Field(default=None, gt=0, le=86_400)
+    memory_mb: int | None = Field(default=None, ge=128, le=1_048_576)
+    tries: int | None = Field(default=None, ge=1, le=20)
 
 
 class FileIn(Strict):

@@ -65,6 +65,7 @@ def prepare(request: Request, places: Places) -> LabelTask:
     where = places.locate(request.source, write=False)
     with open_source(where, options=request.file) as source:
         columns = choose_columns(_asked(request), source.table)
+        source_table = source.table.name
     sink = places.locate(request.sink, write=True)
     if sink.path is not None and where.path is not None and sink.is_file and sink.path.resolve() == where.path.resolve():
         raise BadInput("The source and the sink are the same file.", where=str(sink), way_out="Name another file to write to.")
@@ -72,9 +73,9 @@ def prepare(request: Request, places: Places) -> LabelTask:
     task = LabelTask(
         source=request.source, sink=request.sink, rules=to_dict(request.rules), columns=columns, name=request.name or default,
         start=utc(request.start), end=utc(request.end), source_map=_checked_map(request, columns), production_tie=request.production_tie,
-        overwrite=request.overwrite, step_rows=request.step_rows, file=asdict(request.file),
+        overwrite=request.overwrite, step_rows=request.step_rows, file=asdict(request.file), source_table=source_table,
     )  # fmt: skip
-    with open_output(sink, task, "") as output:
+    with open_output(places, task, "") as output:
         output.check()
     return task
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labelmill.bootstrap import opened
-from labelmill.console import JsonOption, print_fields, print_json, print_rows, progress, say, settings_of
+from labelmill.console import JsonOption, print_fields, print_json, print_rows, printable, progress, say, settings_of
 from labelmill.db.bulk.files import FileOptions
 from labelmill.db.bulk.open import open_source
 from labelmill.errors import Conflict
@@ -215,7 +216,7 @@ def remove(
         with built.database.read() as connection:
             found = service.get_info(connection, name)
         if not yes:
-            typer.confirm(f"Remove the rule set {name} with {found.latest.version} versions?", abort=True, err=True)
+            _ask(f"Remove the rule set {name} with {found.latest.version} versions?")
         built.database.transact(service.archive, name)
     say(f"removed {name}; `labelmill rules restore {name}` brings it back")
 
@@ -226,6 +227,14 @@ def restore(context: typer.Context, name: Name) -> None:
     with opened(settings_of(context)) as built:
         built.database.transact(service.restore, name)
     say(f"restored {name}")
+
+
+def _ask(question: str) -> None:
+    """Go on after a yes; the question goes to stderr, for stdout holds results only."""
+    sys.stderr.write(f"{printable(question)} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise typer.Abort
 
 
 @contextmanager

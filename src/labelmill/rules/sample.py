@@ -51,7 +51,10 @@ def locate(app: App, source: str) -> Location:
     if "://" in source or not path:
         raise BadSource("This names no source.", where=source[:200], way_out=_FORM)
     below_data_dir(app.settings, path)  # without the table, so that a link that leads out is followed and seen
-    return app.places.locate({"path": source}, write=False)
+    location = app.places.locate({"path": source}, write=False)
+    if location.is_file and path != source:
+        raise BadSource("A file of rows has no tables.", where=source[:200], way_out=_FORM)
+    return location
 
 
 def take(

@@ -32,7 +32,13 @@ def test_a_file_is_labelled_and_the_report_returned(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     out = tmp_path / "out.parquet"
     report = labelmill.label(
-        tmp_path / "in.csv", RULES, out, text_column="who", start=datetime(2020, 1, 1), end=datetime(2021, 1, 1), settings=settings
+        tmp_path / "in.csv",
+        RULES,
+        out,
+        text_column="who",
+        start=datetime(2020, 1, 1),
+        end=datetime(2021, 1, 1),
+        settings=settings,
     )
     assert (report["state"], report["rows_read"], report["rows_outside"], report["labels"]) == ("succeeded", 2, 1, {"/male": 1})
     assert pl.read_parquet(out)["panel"].to_list() == ["/male"]
@@ -46,7 +52,9 @@ def test_mistakes_are_exceptions_with_a_way_out(tmp_path: Path) -> None:
     """Nothing is written before everything was looked at."""
     (tmp_path / "in.csv").write_text("who\nTom\n", encoding="utf-8")
     with pytest.raises(BadSource, match="whom") as caught:
-        labelmill.label(tmp_path / "in.csv", RULES, tmp_path / "out.csv", text_column="whom", settings=Settings(data_dir=tmp_path / "data"))
+        labelmill.label(
+            tmp_path / "in.csv", RULES, tmp_path / "out.csv", text_column="whom", settings=Settings(data_dir=tmp_path / "data")
+        )
     assert "who" in caught.value.way_out
     assert not (tmp_path / "out.csv").exists()
 

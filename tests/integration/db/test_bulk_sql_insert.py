@@ -139,7 +139,7 @@ def test_times_read_back_through_sqlalchemy_as_they_were(engine):
     """Plain times keep their microseconds; moments with a zone are the same moment."""
     kind = sa.DateTime().with_variant(sa.dialects.mysql.DATETIME(fsp=6), "mysql")
     table = make(engine, number(), sa.Column("plain", kind), sa.Column("moment", UtcTime))
-    plain = [datetime(2020, 1, 1, 0, 0, 3), datetime(1999, 12, 31, 23, 59, 59, 999999), None]  # noqa: DTZ001
+    plain = [datetime(2020, 1, 1, 0, 0, 3), datetime(1999, 12, 31, 23, 59, 59, 999999), None]
     moments = [datetime(2020, 1, 1, 8, tzinfo=UTC), datetime(1969, 1, 1, 0, 0, 0, 1, tzinfo=UTC), None]
     frame = pl.DataFrame({"n": [0, 1, 2], "plain": plain, "moment": moments}).with_columns(
         pl.col("moment").dt.convert_time_zone("Asia/Taipei")
@@ -151,7 +151,7 @@ def test_times_read_back_through_sqlalchemy_as_they_were(engine):
 def test_sqlite_times_are_the_very_text_that_sqlalchemy_writes(tmp_path):
     engine = make_engine(f"sqlite:///{tmp_path / 'a.db'}")
     table = make(engine, number(), sa.Column("at", sa.DateTime))
-    at = datetime(2020, 1, 1, 0, 0, 3)  # noqa: DTZ001
+    at = datetime(2020, 1, 1, 0, 0, 3)
     with engine.begin() as connection:
         connection.execute(table.insert(), {"n": 1, "at": at})
         insert_frame(connection, table, pl.DataFrame({"n": [2], "at": [at]}))

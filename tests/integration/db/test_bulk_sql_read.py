@@ -140,7 +140,7 @@ def test_decimals_come_as_text_without_loss(engine):
 
 def test_times_are_microseconds(engine):
     """A time comes as Datetime('us') from a server, and from SQLite as the text that it is there."""
-    moment = datetime(2020, 1, 1, 0, 0, 3)  # noqa: DTZ001 - a column without a zone
+    moment = datetime(2020, 1, 1, 0, 0, 3)
     create(engine, "posts", sa.Column("at", sa.DateTime), rows=[{"at": moment}, {"at": None}])
     with opened(engine) as source:
         values = read(source, "at")["at"]
@@ -352,7 +352,7 @@ def test_mariadb_types_without_a_counterpart_come_as_text_or_digits(mariadb_data
         "j": "[1]",
         "three": "王",
         "latin": "Zoë",
-        "s": datetime(2020, 1, 1, 0, 0, 3),  # noqa: DTZ001 - as MariaDB gives it, in UTC
+        "s": datetime(2020, 1, 1, 0, 0, 3),
         "x": b"\xff\x00",
     }
     assert frame.row(1) == (None,) * frame.width

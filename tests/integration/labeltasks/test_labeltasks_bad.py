@@ -117,6 +117,39 @@ def test_a_table_of_somebody_else_is_not_written_to(mill: Any, source: str) -> N
     assert (mill.folder / "out.db").read_bytes() == before
 
 
+@pytest.mark.parametrize("asked", [{"name": "posts_labels"}, {"source_map": {"POSTS_LABELS": ["F1"]}}])
+def test_p20_the_table_that_is_read_is_never_written_to(mill: Any, source: str, asked: dict[str, Any]) -> None:
+    """Labelling results again must not add to the results that are read, not even spelled otherwise."""
+    database = str(mill.folder / "out.db")
+    mill.label(source, database)
+    with pytest.raises(Conflict, match="the table that is read") as caught:
+        mill.start(f"{database}::posts_labels", database, text_column="match_content", source_column="field_content", **asked)
+    assert "another" in caught.value.way_out
+
+
+def test_p20_nor_under_the_name_of_a_source_that_no_map_knows(mill: Any, source: str) -> None:
+    """A source id that happens to be the name of the table is found out when its rows come."""
+    database = str(mill.folder / "out.db")
+    mill.label(source, database)
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE posts_labels SET field_content = 'posts_labels'")
+        (before,) = connection.execute("SELECT count(*) FROM posts_labels").fetchone()
+    connection.close()
+    task_id = mill.start(
+        f"{database}::posts_labels",
+        database,
+        text_column="match_content",
+        source_column="field_content",
+        source_map={"a": ["b"]},
+    )
+    job = run_or_watch(mill.app.runtime, task_id)
+    assert job.state == "failed"
+    assert "the table that is read" in str(job.error)
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM posts_labels").fetchone() == (before,)
+    connection.close()
+
+
 def test_names_of_results_that_are_too_long(mill: Any, source: str) -> None:
     """With the prefix of production they must fit every database."""
     with pytest.raises(BadSource, match="longer than") as caught:

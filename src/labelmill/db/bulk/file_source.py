@@ -60,7 +60,7 @@ class FileSource(ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Nothing stays open."""
+        return
 
     def _begin(self, columns: Sequence[str], part: Part | None) -> None:
         for name in columns:

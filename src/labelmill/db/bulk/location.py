@@ -60,6 +60,15 @@ class Location:
             return Path(self.path.stem).stem
         return self.path.stem if self.path else str(self.url.database if self.url else "")
 
+    def same_database(self, other: Location) -> bool:
+        """Tell whether both are the same database, as far as their names show it, whatever table they mean."""
+        if self.url is None or other.url is None or self.format != other.format:
+            return False
+        if self.path is not None and other.path is not None:
+            return self.path.resolve() == other.path.resolve()
+        mine, others = self.url, other.url
+        return (mine.host, mine.port, mine.database) == (others.host, others.port, others.database)
+
     def __str__(self) -> str:
         place = str(self.path) if self.url is None else self.url.render_as_string(hide_password=True)
         table = ".".join(part for part in (self.schema, self.table) if part)

@@ -61,7 +61,7 @@ def get_job(app: TheApp, actor: SignedIn, job_id: JobId) -> JobDetail:
     with app.database.read() as connection:
         job = service.get(connection, job_id)
         steps = service.list_steps(connection, job_id)[:MOST_STEPS]
-    return JobDetail(**JobOut.of(job).model_dump(), params=job.params, steps=[StepOut(**step) for step in steps])
+    return JobDetail(**JobOut.of(job).model_dump(), steps=[StepOut(**step) for step in steps])
 
 
 @router.post("/{job_id}/cancel", responses=documented(404, 409))

@@ -59,7 +59,6 @@ class StepOut(BaseModel):
 
 
 class JobDetail(JobOut):
-    params: dict[str, Any]
     steps: list[StepOut] = Field(description="In order; at most the first thousand.")
 
 
