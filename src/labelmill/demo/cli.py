@@ -19,6 +19,8 @@ from labelmill.errors import Conflict
 from labelmill.labeltasks.cli import print_end, run
 from labelmill.labeltasks.service import Request, sample
 from labelmill.rules import save
+from labelmill.rules.service import save as keep_rules
+from labelmill.rules.stored import pack
 from labelmill.up import require_free, run_up
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ def demo(
     _make_sample(files, rows)
     say(f"rules: {files / 'rules.json'}   sources: {files / 'sources.json'}")
     with bootstrap.opened(settings) as application:
+        rules = make_rules()
+        stored = application.database.transact(keep_rules, rules.name, pack(rules), note="made by labelmill demo")
         request = Request(
-            source={"path": "posts.db::posts"}, sink={"path": "labels.db"}, rules=make_rules(), text_column="author",
+            source={"path": "posts.db::posts"}, sink={"path": "labels.db"}, rules=stored.rule_set, text_column="author",
             source_map=make_source_map(),
         )  # fmt: skip
         job = run(application, request)
