@@ -137,13 +137,18 @@ def export_rules(
     *,
     predict_type: Annotated[str, typer.Option(help="What the files in a folder are called.")] = "author_name",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Write a stored rule set to a file or folder, and say what that form cannot hold."""
     if path.is_file() and not overwrite:
         raise Conflict("The file is there already.", where=str(path), way_out="Take another name, or give --overwrite.")
     with _reading(context) as connection:
         found = service.find(connection, rules)
-    for sentence in save(found.rule_set, path, predict_type=predict_type):
+    lost = save(found.rule_set, path, predict_type=predict_type)
+    if json:
+        print_json({"name": found.name, "version": found.version, "path": str(path), "lost": lost})
+        return
+    for sentence in lost:
         say(f"note: {sentence}")
     say(f"wrote {found.name}@{found.version} to {path}")
 
@@ -210,6 +215,7 @@ def remove(
     name: Name,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Put a rule set out of use; `restore` brings it back with all its versions."""
     with opened(settings_of(context)) as built:
@@ -217,16 +223,22 @@ def remove(
             found = service.get_info(connection, name)
         if not yes:
             _ask(f"Remove the rule set {name} with {found.latest.version} versions?")
-        built.database.transact(service.archive, name)
-    say(f"removed {name}; `labelmill rules restore {name}` brings it back")
+        removed = built.database.transact(service.archive, name)
+    if json:
+        print_json({"name": name, "archived_at": removed.archived_at})
+    else:
+        say(f"removed {name}; `labelmill rules restore {name}` brings it back")
 
 
 @app.command()
-def restore(context: typer.Context, name: Name) -> None:
+def restore(context: typer.Context, name: Name, *, json: JsonOption = False) -> None:
     """Bring a removed rule set back."""
     with opened(settings_of(context)) as built:
-        built.database.transact(service.restore, name)
-    say(f"restored {name}")
+        restored = built.database.transact(service.restore, name)
+    if json:
+        print_json({"name": name, "archived_at": restored.archived_at})
+    else:
+        say(f"restored {name}")
 
 
 def _ask(question: str) -> None:

@@ -110,7 +110,7 @@ def test_a_rule_set_lives_through_its_versions(run):
     assert run.json("rules", "list") == []
     assert [one["name"] for one in run.json("rules", "list", "--archived")] == ["people"]
     assert "labelmill rules restore people" in run("rules", "check", "people", code=3).stderr
-    run("rules", "restore", "people")
+    assert run.json("rules", "restore", "people") == {"name": "people", "archived_at": None}
     run("rules", "check", "people")
 
 
@@ -138,7 +138,8 @@ def test_every_form_holds_the_same_rules(run):
         assert again["version"] == 1
     assert len(set(hashes)) == 1
     run("rules", "export", "people", "rules.csv", code=4)
-    run("rules", "export", "people", "rules.csv", "--overwrite")
+    exported = run.json("rules", "export", "people", "rules.csv", "--overwrite")
+    assert exported == {"name": "people", "version": 1, "path": "rules.csv", "lost": []}
 
 
 def test_a_path_that_exists_goes_before_a_stored_name(run):
