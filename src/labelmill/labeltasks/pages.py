@@ -308,6 +308,6 @@ def _reason(translate: Callable[..., str], text: str) -> str:
     """Return why rows were left out in the reader's language; names inside stay as they are."""
     if found := re.fullmatch(r"several labels had the best score in (.*)", text, re.DOTALL):
         return translate("several labels had the best score in {group}", group=found[1])
-    if found := re.fullmatch(r"source (.*) is not in the source map", text, re.DOTALL):
-        return translate("source {source} is not in the source map", source=found[1])
+    if found := re.fullmatch(r"source (.*) is not in the source map: its results go by this id", text, re.DOTALL):
+        return translate("source {source} is not in the source map: its results go by this id", source=found[1])
     return translate(text.partition(" (`")[0])

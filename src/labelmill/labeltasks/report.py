@@ -68,7 +68,8 @@ def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
     if report["production_ties"]:
         rows.append({"rows": report["production_ties"], "reason": "authors whose labels had equally many records"})
     rows += [
-        {"rows": count, "reason": f"source {source!r} is not in the source map"} for source, count in report["unmapped"].items()
+        {"rows": count, "reason": f"source {source!r} is not in the source map: its results go by this id"}
+        for source, count in report["unmapped"].items()
     ]
     return rows
 
