@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labelmill import bootstrap
+from labelmill import bootstrap, logs
 from labelmill.jobs.inline import require_success, run_or_watch
 from labelmill.labeltasks import service
 from labelmill.rules import RuleSet, load
@@ -34,6 +34,9 @@ def label(
     ``labelmill.labeltasks.service.Request``, such as ``id_column``, ``source_map`` or ``overwrite``.
     Raises BadSource, BadFile, BadRules, BadInput or Conflict before anything is written, and JobStopped when the task failed.
     """
+    if not logs.is_configured():
+        # A notebook shows what a function prints: only trouble is worth it.
+        logs.configure("warning", "console")
     rule_set = rules if isinstance(rules, RuleSet) else load(Path(rules)).rule_set
     with bootstrap.opened(settings or load_settings()) as app:
         request = service.Request(

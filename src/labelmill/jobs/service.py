@@ -164,6 +164,12 @@ def retry(connection: Connection, job_id: str) -> Job:
     return get(connection, job_id)
 
 
+def remove(connection: Connection, job_id: str) -> None:
+    """Forget a job and its steps."""
+    connection.execute(sa.delete(job_steps).where(job_steps.c.job_id == job_id))
+    connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
+
+
 def fail(connection: Connection, job_id: str, error: dict[str, Any]) -> None:
     """End an active job as failed with ``error``; its other steps wait for a retry."""
     _end(connection, job_id, JobState.FAILED, error=error)

@@ -98,7 +98,9 @@ class WorkerProcess:
         except JobStopped as verdict:
             log.info("step handed back", reason=verdict.message)
             self._report(leases.hand_back, step)
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is the step's outcome
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is the step's outcome; a Rust panic is no Exception
             self._failed(step, error)
         else:
             self._finished(step, result)
@@ -123,7 +125,7 @@ class WorkerProcess:
         """Tell the database the outcome; a database that is away is waited for as long as the lease may still be ours."""
         return patiently(lambda: self.database.transact(verb, *args, **kwargs), seconds=self._settings.lease_seconds)
 
-    def _failed(self, step: Step, error: Exception) -> None:
+    def _failed(self, step: Step, error: BaseException) -> None:
         error_id = log_error(error)
         outage = isinstance(error, LabelmillError) and error.retryable
         final = isinstance(error, LabelmillError) and not error.retryable
@@ -138,7 +140,7 @@ class WorkerProcess:
             return service.get(connection, job_id).ended
 
 
-def describe(error: Exception, error_id: str) -> dict[str, Any]:
+def describe(error: BaseException, error_id: str) -> dict[str, Any]:
     """Return an error as it is kept with a job; what only a programmer understands stays in the log under its id."""
     if isinstance(error, LabelmillError):
         return _storable(error.as_problem() | {"id": error_id})

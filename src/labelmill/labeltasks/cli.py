@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at label tasks, their samples and what they left out.")
 
 _SOURCE = "posts.csv, posts.parquet, posts.jsonl, posts.db::table, a database URL with ::table, or @connection::table."
-_TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
 TaskId = Annotated[str, typer.Argument(help="The task's id, or its first characters.")]
 
 
@@ -42,8 +42,8 @@ def label(
     source_column: Annotated[str | None, typer.Option(help="The column with the source id.  [usual: s_id]")] = None,
     author_column: Annotated[str | None, typer.Option(help="The column with the author.  [usual: author]")] = None,
     time_column: Annotated[str | None, typer.Option(help="The column with the time.  [usual: post_time]")] = None,
-    where_start: Annotated[datetime | None, typer.Option(formats=_TIMES, help="Label rows from this time on (UTC).")] = None,
-    where_end: Annotated[datetime | None, typer.Option(formats=_TIMES, help="Label rows before this time (UTC).")] = None,
+    where_start: Annotated[str | None, typer.Option(help="Label rows from this time on; UTC unless it has a zone.")] = None,
+    where_end: Annotated[str | None, typer.Option(help="Label rows before this time; UTC unless it has a zone.")] = None,
     source_map: Annotated[Path | None, typer.Option(help="A JSON file: from names to lists of source ids.")] = None,
     name: Annotated[str | None, typer.Option(help="What the results are called where there is no source map.")] = None,
     production_tie: Annotated[
@@ -61,7 +61,7 @@ def label(
         request = service.Request(
             source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, rules),
             text_column=text_column, id_column=id_column, source_column=source_column, author_column=author_column,
-            time_column=time_column, start=where_start, end=where_end, source_map=read_map(source_map or settings.source_map),
+            time_column=time_column, start=_moment(where_start, "--where-start"), end=_moment(where_end, "--where-end"), source_map=read_map(source_map or settings.source_map),
             name=name, production_tie=production_tie, overwrite=overwrite, step_rows=step_rows,
             file=FileOptions(encoding=encoding, separator=_unescaped(separator)),
         )  # fmt: skip
@@ -124,6 +124,22 @@ def rejects(context: typer.Context, task: TaskId, json: JsonOption = False) -> N
     print_rows(found, columns=("place", "reason", "text"), json=json)
 
 
+@app.command()
+def remove(
+    context: typer.Context,
+    task: TaskId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Forget an ended task and the files that were kept for it; the tables and files that it wrote stay."""
+    with bootstrap.opened(settings_of(context)) as application:
+        job = _find(application, task)
+        if not yes:
+            typer.confirm(f"Forget the task {job.title!r}?", abort=True, err=True)
+        application.database.transact(service.remove, application.work_root, job.id)
+    print_fields({"removed": job.id}, json=json)
+
+
 def load_rules(application: App, rules: str) -> Any:
     """Return the rule set at a path, with its notes said to the user, or the stored one of a name."""
     loaded = rule_sets.resolve(rules, application.database.read)
@@ -172,17 +188,38 @@ def read_map(path: Path | None) -> dict[str, list[str]] | None:
     """Return the source map of a JSON file."""
     if path is None:
         return None
-    import orjson
-
     try:
-        value = orjson.loads(path.read_bytes())
+        value = jsonlib.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as error:
         raise BadFile(f"Cannot read the source map: {error.strerror}.", where=str(path)) from error
-    except orjson.JSONDecodeError as error:
-        raise BadFile(f"The source map is not JSON: {error}.", where=str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise BadFile(
+            f"The source map is not JSON: {error}", where=str(path), way_out="Mend the file, or leave out --source-map."
+        ) from error
     if not isinstance(value, dict):
         raise BadInput("The source map is not an object.", where=str(path), way_out='Write it as {"forum": ["WH_F0002"]}.')
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"the name {repeated!r} stands there twice.")
+    return dict(pairs)
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(
+            f"{text!r} is no time.",
+            where=option,
+            way_out="Write it as 2020-01-31, 2020-01-31 08:00 or 2020-01-31T08:00:00+08:00.",
+        ) from error
 
 
 def _unescaped(separator: str | None) -> str | None:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from labelmill.db.bulk.model import Reject
 from labelmill.errors import BadSource
-from labelmill.labeltasks.model import MOST_UNMAPPED, Columns, Figures, LabelTask
+from labelmill.labeltasks.model import LONGEST_NAME, MOST_UNMAPPED, Columns, Figures, LabelTask
 from labelmill.labeltasks.times import MOMENT, as_moments, in_range
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from labelmill.rules.matcher import Matcher
 
 #: What every result and every production row says, in the order of the written columns; the names are the predecessor's.
@@ -28,6 +31,8 @@ FILE_SCHEMA = pl.Schema({name: RESULT_SCHEMA.get(name, pl.String()) for name in 
 PART_SCHEMA = pl.Schema({"name": pl.String(), "group": pl.String(), **RESULT_SCHEMA, "place": pl.Int64()})
 #: An author as two hashes of 64 bits: among a thousand million authors two share both with a chance of one in 10^20.
 AUTHOR_SCHEMA = pl.Schema({"name": pl.String(), "hash": pl.UInt64(), "other_hash": pl.UInt64()})
+#: The name of rows whose source id is empty or cannot name a table.
+UNKNOWN = "unknown"
 _AUTHOR = ["name", "source_author"]
 _HASHES = {"hash": pl.col("source_author").hash(seed=7), "other_hash": pl.col("source_author").hash(seed=11)}
 
@@ -37,22 +42,35 @@ class Names:
 
     def __init__(self, task: LabelTask) -> None:
         self._only = task.name if task.source_map is None else None
-        pairs = [(source, name) for name, sources in (task.source_map or {}).items() for source in sources]
-        self._map = pl.DataFrame(pairs, schema={"source": pl.String, "name": pl.String}, orient="row")
+        pairs = dict.fromkeys((source, name) for name, sources in (task.source_map or {}).items() for source in sources)
+        self._map = pl.DataFrame(list(pairs), schema={"source": pl.String, "name": pl.String}, orient="row")
+        self._longest = LONGEST_NAME - len(task.production_prefix.encode())
+        self._taken = [name.casefold() for name in task.source_map or {}]
+        self._prefix = task.production_prefix.casefold()
 
     def attach(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return ``frame`` with the column ``name``; rows of an id with several names are repeated."""
         if self._only is not None:
             return frame.with_columns(pl.lit(self._only).alias("name"))
         joined = frame.join(self._map, on="source", how="left", nulls_equal=True, maintain_order="left")
-        return joined.with_columns(pl.coalesce("name", "source", pl.lit("unknown")))
+        return joined.with_columns(pl.coalesce("name", self._own_name()))
+
+    def _own_name(self) -> pl.Expr:
+        """Return the source id as a name where it can be one of a table, else ``unknown``."""
+        source = pl.col("source")
+        folded = source.str.to_lowercase()
+        fits = source.str.len_bytes().is_between(1, self._longest) & ~source.str.contains(r"[\x00-\x1f]")
+        own = (
+            ~folded.is_in(self._taken) & ~folded.str.starts_with(self._prefix) & ~folded.str.contains(r"^(sqlite_|labelmill_)")
+        )
+        return pl.when(fits & own).then(source).otherwise(pl.lit(UNKNOWN))
 
     def unmapped(self, counts: pl.DataFrame) -> dict[str, int]:
         """Return the rows of each source id without a name of its own; ``counts`` has source and rows."""
         if self._only is not None:
             return {}
         left = counts.join(self._map, on="source", how="anti", nulls_equal=True)
-        return {source if source is not None else "unknown": rows for source, rows in left.select("source", "rows").iter_rows()}
+        return {source or UNKNOWN: rows for source, rows in left.select("source", "rows").iter_rows()}
 
 
 class Labelling:
@@ -60,6 +78,8 @@ class Labelling:
 
     def __init__(self, task: LabelTask, matcher: Matcher, task_id: str, *, id_prefix: str = "", first_row: int = 0) -> None:
         self.figures = Figures()
+        #: Rows whose bytes are no text: they are left out, each with its reason.
+        self.rejects: list[Reject] = []
         self._task = task
         self._matcher = matcher
         self._task_id = task_id
@@ -71,7 +91,7 @@ class Labelling:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Label one frame with the task's columns."""
-        rows = self._in_range(standard(frame, self._task.columns, self._place, self._id_prefix))
+        rows = self._in_range(self._readable(standard(frame, self._task.columns, self._place, self._id_prefix)))
         self._place += frame.height
         run = self._matcher.run(rows["text"])
         labels = run.frame.select("row", "group", panel="label", match_meta="match_meta")
@@ -85,7 +105,7 @@ class Labelling:
             rows_read=rows.height,
             rows_without_text=run.counts.empty,
             rows_labelled=run.counts.labelled,
-            rows_without_author=results["source_author"].null_count() if self._task.columns.author else 0,
+            rows_without_author=_without_author(results) if self._task.columns.author else 0,
             ties=run.counts.ties,
             received=dict(received.iter_rows()),
             results=_count(results, "name"),
@@ -106,11 +126,23 @@ class Labelling:
         """Return the part's distinct authors as ``AUTHOR_SCHEMA`` says."""
         return pl.concat([AUTHOR_SCHEMA.to_frame(), *self._authors]).unique()
 
+    def _readable(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Leave out rows with bytes that are no UTF-8; ``unread`` names their column."""
+        broken = rows.filter(pl.col("unread").is_not_null()).select("place", "unread")
+        if broken.height:
+            self.rejects += [
+                Reject(place=place + 1, reason=f"column {column!r} is not UTF-8 text") for place, column in broken.iter_rows()
+            ]
+            self.figures += Figures(rows_rejected=broken.height)
+            rows = rows.filter(pl.col("unread").is_null())
+        return rows.drop("unread")
+
     def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self._task.start is None and self._task.end is None:
+        without = rows["time"].null_count() if self._task.columns.time else 0
+        if self._task.time_range is None:
+            self.figures += Figures(rows_without_time=without)
             return rows
         kept = rows.filter(in_range(self._task))
-        without = rows["time"].null_count()
         self.figures += Figures(rows_without_time=without, rows_outside=rows.height - kept.height - without)
         return kept
 
@@ -125,22 +157,26 @@ class Labelling:
 
 
 def standard(frame: pl.DataFrame, columns: Columns, first_place: int = 0, id_prefix: str = "") -> pl.DataFrame:
-    """Return a source's frame as id, text, source, source_author, time and place, whatever its columns are called.
+    """Return a source's frame as place, id, text, source, source_author, time and unread, whatever its columns are called.
 
-    Rows without an id column are numbered from ``first_place`` + 1, after ``id_prefix``.
+    Rows without an id column are numbered from ``first_place`` + 1, after ``id_prefix``. An empty author is no author. ``unread``
+    names the column of a row that holds bytes which are no UTF-8, null for all other rows.
     """
-    place = pl.int_range(first_place, first_place + frame.height, dtype=pl.Int64)
-    text = {role: _text(name) for role, name in (("id", columns.id), ("text", columns.text), ("source", columns.source))}
-    author = _text(columns.author)
-    time = as_moments(frame[columns.time]) if columns.time else pl.Series([None] * frame.height, dtype=MOMENT)
-    numbered = pl.lit(id_prefix) + (place + 1).cast(pl.String)
-    return frame.select(
-        place.alias("place"),
-        (text["id"].fill_null("") if columns.id else numbered).alias("id"),
-        text["text"].alias("text"),
-        text["source"].alias("source"),
-        (text["source"].fill_null("") + "_" + author if columns.source else author).alias("source_author"),
-        time.alias("time"),
+    place = pl.int_range(first_place, first_place + frame.height, dtype=pl.Int64, eager=True)
+    roles = {"id": columns.id, "text": columns.text, "source": columns.source, "author": columns.author}
+    # Columns are taken by name, never through an expression: a name like ^.*$ would be read as a pattern.
+    values = {role: _text(frame, name).alias(role) for role, name in roles.items()}
+    time = as_moments(frame.get_column(columns.time)) if columns.time else pl.Series([None] * frame.height, dtype=MOMENT)
+    author = pl.col("author").replace("", None)
+    numbered = pl.lit(id_prefix) + (pl.col("place") + 1).cast(pl.String)
+    return pl.DataFrame([place.alias("place"), *values.values(), time.alias("time"), _unread(frame, roles.values())]).select(
+        "place",
+        (pl.col("id").fill_null("") if columns.id else numbered).alias("id"),
+        "text",
+        "source",
+        (pl.col("source").fill_null("") + "_" + author if columns.source else author).alias("source_author"),
+        "time",
+        "unread",
     )
 
 
@@ -182,8 +218,34 @@ def with_memory(figures: Figures, peak_memory_mb: float) -> Figures:
     return replace(figures, peak_memory_mb=round(peak_memory_mb, 1))
 
 
-def _text(name: str | None) -> pl.Expr:
-    return pl.col(name).cast(pl.String) if name else pl.lit(None, dtype=pl.String)
+def _text(frame: pl.DataFrame, name: str | None) -> pl.Series:
+    if name is None:
+        return pl.Series([None] * frame.height, dtype=pl.String)
+    column = frame.get_column(name)
+    if column.dtype == pl.Binary:
+        # polars refuses the whole column for one value that is no UTF-8.
+        return pl.Series([_decoded(value) for value in column.to_list()], dtype=pl.String)
+    return column.cast(pl.String, strict=False)
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _unread(frame: pl.DataFrame, names: Iterable[str | None]) -> pl.Series:
+    unread = pl.Series("unread", [None] * frame.height, dtype=pl.String)
+    for name in dict.fromkeys(name for name in names if name):
+        column = frame.get_column(name)
+        if column.dtype == pl.Binary:
+            unread = unread.set(column.is_not_null() & _text(frame, name).is_null(), name)
+    return unread
+
+
+def _without_author(results: pl.DataFrame) -> int:
+    return results.filter(pl.col("source_author").is_null())["place"].n_unique()
 
 
 def _count(frame: pl.DataFrame, column: str) -> dict[str, int]:

@@ -97,7 +97,8 @@ class LabelTaskSteps:
                 context.report(done)
             # What a spooled source refused was counted when it was spooled.
             rejected = 0 if context.payload["spooled"] else source.rejected
-            workplace.write_rejects(step, source.rejects, rejected)
+            rejects = [*(source.rejects if rejected else ()), *labelling.rejects]
+            workplace.write_rejects(step, rejects, rejected + len(labelling.rejects))
         passing("label-task.part-labelled")
         results = labelling.results()
         with open_output(self._places, task, context.step.job_id) as output:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 USUAL_COLUMNS = {"id": "id", "source": "s_id", "author": "author", "time": "post_time"}
 #: More distinct sources without a place in the source map than this are a mistake in the map or the column.
 MOST_UNMAPPED = 1000
+#: PostgreSQL's limit of a table's name in bytes is the shortest; the others allow as many characters.
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +128,9 @@ class Figures:
     rows_read: int = 0
     #: Rows whose text is NULL or empty.
     rows_without_text: int = 0
-    #: Rows left out because a time range was asked for and their time is NULL or cannot be read.
+    #: Rows whose time is NULL or cannot be read; they are left out when a time range was asked for.
     rows_without_time: int = 0
+    #: Rows that were read and lie outside of the time range. A source with an index on the time need not read them all.
     rows_outside: int = 0
     #: Rows that the source could not give (broken lines, undecodable text), each listed with its reason.
     rows_rejected: int = 0

@@ -9,12 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from labelmill import clock
+from labelmill.db.bulk.database_sink import check_database_sink
 from labelmill.db.bulk.insert import insert_frame
+from labelmill.db.bulk.sink import _check_target as check_target
 from labelmill.db.bulk.sink import concat_parts, write_file
 from labelmill.db.engine import make_engine
 from labelmill.db.types import LongText, UtcTime, Whole, name
-from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
-from labelmill.labeltasks.frames import FILE_COLUMNS, FILE_SCHEMA, RESULT_COLUMNS
+from labelmill.errors import BadInput, BadSource, Conflict, StepLost, Unavailable
+from labelmill.labeltasks.frames import FILE_COLUMNS, FILE_SCHEMA, RESULT_COLUMNS, UNKNOWN
+from labelmill.labeltasks.model import LONGEST_NAME
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
     from labelmill.labeltasks.workplace import Workplace
 
 LEDGER = "labelmill_steps"
-#: PostgreSQL's limit in bytes is the shortest; the others allow as many characters.
-LONGEST_NAME = 63
 
 
 class Output(Protocol):
@@ -58,8 +59,9 @@ class FileOutput:
 
     keeps_order = True
 
-    def __init__(self, path: Path, task: LabelTask) -> None:
+    def __init__(self, path: Path, source: Location, task: LabelTask) -> None:
         self._path = path
+        self._source = source.path
         self._task = task
 
     @property
@@ -67,11 +69,12 @@ class FileOutput:
         return self._path.with_name(f"{self._path.stem}.production{self._path.suffix}")
 
     def check(self) -> None:
-        if not self._path.parent.is_dir():
-            raise BadSource("The folder does not exist.", where=str(self._path.parent), way_out="Make it first.")
-        taken = [path for path in self._paths() if path.exists()]
-        if taken and not self._task.overwrite:
-            raise Conflict("The file exists already.", where=str(taken[0]), way_out="Say --overwrite, or name another file.")
+        for path in self._paths():
+            if self._source is not None and path.resolve() == self._source.resolve():
+                raise BadInput(
+                    "This file would be overwritten: it is the source.", where=str(path), way_out="Name another file."
+                )
+            check_target(path, overwrite=self._task.overwrite)
 
     def write_results(self, step: str, results: pl.DataFrame, fence: Callable[[], None]) -> None:
         del step, results
@@ -121,11 +124,14 @@ class TableOutput:
         self._written: set[str] = set()
 
     def check(self) -> None:
-        names = list(self._task.source_map or [self._task.name])
+        check_database_sink(self._location)
+        names = [self._task.name] if self._task.source_map is None else [*self._task.source_map, UNKNOWN]
+        tables = [table for each in names for table in self._tables_of(each)]
+        _check_distinct([LEDGER, *(table.name for table in tables)])
         with self._connected() as connection:
-            for each in names:
-                for table in self._tables_of(each):
-                    self._check_table(sa.inspect(connection), table)
+            inspector = sa.inspect(connection)
+            for table in tables:
+                self._check_table(inspector, table)
 
     def write_results(self, step: str, results: pl.DataFrame, fence: Callable[[], None]) -> None:
         self._write(step, results, "", fence)
@@ -152,7 +158,13 @@ class TableOutput:
             try:
                 self._insert(connection, step, [(tables[str(key[0])], part) for key, part in parts.items()], rows.height, fence)
             except IntegrityError as error:
-                raise StepLost(f"Step {step} was written by another worker.") from error
+                if self._is_written(connection, step):
+                    raise StepLost(f"Step {step} was written by another worker.") from error
+                reason = str(error.orig).splitlines()[0]
+                raise BadSource(
+                    f"A table of the sink refuses the rows: {reason}", where=str(self._location),
+                    way_out="It has a rule that results do not follow: change the table, or give the results another --name.",
+                ) from error  # fmt: skip
 
     def _insert(
         self,
@@ -162,10 +174,10 @@ class TableOutput:
         rows: int,
         fence: Callable[[], None],
     ) -> None:
+        if self._is_written(connection, step):
+            return
+        connection.rollback()
         with connection.begin():
-            key = sa.and_(self._ledger.c.task_id == self._task_id, self._ledger.c.step == step)
-            if connection.scalar(sa.select(self._ledger.c.rows).where(key)) is not None:
-                return
             ledger = {"task_id": self._task_id, "step": step, "rows": rows, "written_at": clock.now()}
             connection.execute(sa.insert(self._ledger).values(ledger))
             for table, part in parts:
@@ -174,11 +186,16 @@ class TableOutput:
             fence()
         passing("label-task.rows-committed")
 
+    def _is_written(self, connection: Connection, step: str) -> bool:
+        key = sa.and_(self._ledger.c.task_id == self._task_id, self._ledger.c.step == step)
+        return connection.scalar(sa.select(self._ledger.c.rows).where(key)) is not None
+
     def _make_tables(self, connection: Connection, tables: list[sa.Table]) -> None:
         """Create what is missing. A schema change ends a MariaDB transaction, so it comes before the step's own."""
         missing = [table for table in [self._ledger, *tables] if table.name not in self._written]
         if not missing:
             return
+        _check_distinct([*self._written, *(table.name for table in missing)])
         inspector = sa.inspect(connection)
         for table in missing:
             self._check_table(inspector, table)
@@ -190,8 +207,8 @@ class TableOutput:
     def _check_table(self, inspector: sa.Inspector, table: sa.Table) -> None:
         if len(table.name.encode()) > LONGEST_NAME:
             raise BadSource(
-                f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where="source map",
-                way_out="Give the source a shorter name.",
+                f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where=str(self._location),
+                way_out="Give a shorter name: --name, or the name in the source map.",
             )  # fmt: skip
         if table.name.casefold() == self._source_table:
             raise Conflict(
@@ -237,13 +254,27 @@ class TableOutput:
             ) from error
 
 
+def _check_distinct(names: Sequence[str]) -> None:
+    """Raise BadSource where two tables would be one: databases differ in whether they tell capitals apart, so nothing relies on it."""
+    seen: dict[str, str] = {}
+    for each in names:
+        other = seen.setdefault(each.casefold(), each)
+        repeated = names.count(each) > 1
+        if other != each or repeated or each.casefold().startswith("sqlite_"):
+            other = f"is also that of {other!r}" if other != each else "is taken by something else"
+            raise BadSource(
+                f"The table name {each!r} {other}.", where="names of the results",
+                way_out="Give the results other names: --name, or the names in the source map.",
+            )  # fmt: skip
+
+
 @contextmanager
 def open_output(places: Places, task: LabelTask, task_id: str) -> Iterator[Output]:
     """Give the sink of a task."""
     sink = places.sink(task)
     output: FileOutput | TableOutput
     if sink.is_file and sink.path is not None:
-        output = FileOutput(sink.path, task)
+        output = FileOutput(sink.path, places.source(task), task)
     else:
         output = TableOutput(sink, places.source(task), task, task_id)
     try:

@@ -82,8 +82,10 @@ class Places:
 
 def _absolute(location: Location, text: str) -> str:
     """Return the text with a path that means the same file wherever a worker runs."""
-    if location.path is None or text.startswith("sqlite:"):
+    if location.path is None:
         return text
-    place, separator, table = text.partition("::")
-    del place
-    return f"{location.path.absolute()}{separator}{table}"
+    _, separator, table = text.partition("::")
+    path = location.path.absolute()
+    if location.url is None:
+        return str(path)
+    return f"{location.url.set(database=str(path)).render_as_string(hide_password=False)}{separator}{table}"

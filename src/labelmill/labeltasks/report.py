@@ -20,6 +20,8 @@ LEFT_OUT = {
     "rows_outside": "outside of the time range",
     "rows_rejected": "could not be read (`labelmill label-tasks rejects`)",
 }
+#: Without a time range such rows are labelled all the same.
+TIMELESS = "time is NULL or unreadable: labelled, and the earliest in production"
 
 
 def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         "seconds": round(how_far.seconds, 3),
         "rows_per_second": round(read / how_far.seconds) if how_far.seconds and read else None,
         **figures,
+        "has_time_range": bool(job.params.get("start") or job.params.get("end")),
         "coverage": round(counts.rows_labelled / read * 100, 2) if read else None,
         "rate_of_label": counts.rates,
         "written": (job.result or {}).get("written", []),
@@ -59,7 +62,8 @@ def by_name(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row for each reason why rows have no result; what does not occur is left out."""
-    rows = [{"rows": report[name], "reason": reason} for name, reason in LEFT_OUT.items() if report[name]]
+    reasons = LEFT_OUT if report["has_time_range"] else LEFT_OUT | {"rows_without_time": TIMELESS}
+    rows = [{"rows": report[name], "reason": reason} for name, reason in reasons.items() if report[name]]
     rows += [
         {"rows": count, "reason": f"several labels had the best score{f' in {group}' if group else ''}"}
         for group, count in report["ties"].items()

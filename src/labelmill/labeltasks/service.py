@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from labelmill.db.bulk.files import FileOptions
 from labelmill.db.bulk.open import open_source
-from labelmill.errors import BadInput, NotFound
+from labelmill.errors import BadInput, BadRules, Conflict, NotFound
 from labelmill.ids import new_id
 from labelmill.jobs import service as jobs
 from labelmill.labeltasks import report as reports
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    import polars as pl
     from sqlalchemy.engine import Connection
 
     from labelmill.jobs.model import Job, Limits
@@ -62,14 +61,21 @@ def prepare(request: Request, places: Places) -> LabelTask:
     Raises BadSource, BadFile, BadRules, BadInput, Conflict or Unavailable: whatever would stop the task later stops it here.
     """
     compile_rules(request.rules)
+    if not request.rules.rules:
+        raise BadRules(
+            "The rule set has no rules: it would label nothing.", where=request.rules.name, way_out="Add some rules first."
+        )
     where = places.locate(request.source, write=False)
     with open_source(where, options=request.file) as source:
         columns = choose_columns(_asked(request), source.table)
         source_table = source.table.name
     sink = places.locate(request.sink, write=True)
-    if sink.path is not None and where.path is not None and sink.is_file and sink.path.resolve() == where.path.resolve():
-        raise BadInput("The source and the sink are the same file.", where=str(sink), way_out="Name another file to write to.")
-    default = where.name if sink.is_file else f"{where.name}_labels"
+    if sink.table and (request.name or request.source_map):
+        raise BadInput(
+            f"The sink names the table {sink.table!r}, and the results have names already.", where=str(sink),
+            way_out="Leave out the table, or leave out --name and --source-map.",
+        )  # fmt: skip
+    default = sink.table or (where.name if sink.is_file else f"{where.name}_labels")
     task = LabelTask(
         source=request.source, sink=request.sink, rules=to_dict(request.rules), columns=columns, name=request.name or default,
         start=utc(request.start), end=utc(request.end), source_map=_checked_map(request, columns), production_tie=request.production_tie,
@@ -123,10 +129,18 @@ def sample(work_root: Path, task_id: str, *, rows: int = 50, seed: int | None = 
     """
     if not 1 <= rows <= MOST_SAMPLED:
         raise BadInput(f"A sample has 1 to {MOST_SAMPLED} rows, not {rows}.", where="rows")
-    found = Workplace(work_root, task_id).sample()
-    found = found.filter(pl.col("name") == name) if name else found
+    found = Workplace(work_root, task_id).sample(name)
     drawn = found.sort("draw", "id", "group").sample(min(rows, found.height), seed=seed)
     return drawn.sort("place").select([*RESULT_COLUMNS, "name"])
+
+
+def remove(connection: Connection, work_root: Path, task_id: str) -> None:
+    """Forget an ended task and the files that were kept for it; what it wrote stays. Raises NotFound, and Conflict while it runs."""
+    job = get(connection, task_id)
+    if not job.ended:
+        raise Conflict(f"Task {task_id} is {job.state}.", way_out="Cancel it first: `labelmill jobs cancel`.")
+    jobs.remove(connection, task_id)
+    Workplace(work_root, task_id).remove()
 
 
 def rejects(work_root: Path, task_id: str) -> list[dict[str, object]]:

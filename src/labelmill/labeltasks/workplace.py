@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from labelmill.db.bulk.model import Reject
 
-#: Results of each step that are kept for samples, drawn at random.
+#: Results that are kept for samples, drawn at random: of all, and of each name so that a rare one has some too.
 SAMPLE_ROWS = 1000
+SAMPLE_ROWS_OF_NAME = 200
 
 
 class Workplace:
@@ -41,9 +42,9 @@ class Workplace:
         self._write_frame("authors", step, by_bucket(authors, buckets), groups=buckets)
         if keep_order and buckets > 1:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
-        sample = results.with_columns(draw=pl.col("place").hash(seed=zlib.crc32(step.encode()))).bottom_k(
-            SAMPLE_ROWS, by="draw"
-        )
+        drawn = results.with_columns(draw=pl.col("place").hash(seed=zlib.crc32(step.encode()))).sort("draw")
+        of_names = [part.head(SAMPLE_ROWS_OF_NAME) for part in drawn.partition_by("name")]
+        sample = pl.concat([drawn.head(SAMPLE_ROWS), *of_names]).unique(["place", "name", "group"], maintain_order=True)
         self._write_frame("samples", step, sample)
 
     def write_production(self, bucket: int, frame: pl.DataFrame) -> None:
@@ -66,12 +67,15 @@ class Workplace:
         """Return the files of production, bucket by bucket."""
         return _files(self.folder / "production")
 
-    def sample(self) -> pl.DataFrame:
-        """Return a uniform sample of all results so far, with its draw as the column ``draw``."""
+    def sample(self, name: str | None = None) -> pl.DataFrame:
+        """Return a uniform sample of all results so far, or of those of one name, with its draw as the column ``draw``."""
         files = _files(self.folder / "samples")
         if not files:
             return PART_SCHEMA.to_frame().with_columns(draw=pl.lit(0, dtype=pl.UInt64))
-        return pl.concat([pl.read_parquet(file, glob=False) for file in files]).bottom_k(SAMPLE_ROWS, by="draw")
+        kept = pl.concat([pl.read_parquet(file, glob=False) for file in files])
+        if name is None:
+            return kept.bottom_k(SAMPLE_ROWS, by="draw")
+        return kept.filter(pl.col("name") == name).bottom_k(SAMPLE_ROWS_OF_NAME, by="draw")
 
     def write_rejects(self, step: str, rejects: Sequence[Reject], rejected: int) -> None:
         """Keep the rows that the source could not give: the first few thousand with their reason, the others counted."""
@@ -111,10 +115,12 @@ class Workplace:
             write(temporary)
             _flush(temporary)
             temporary.replace(path)
-        except OSError as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             temporary.unlink(missing_ok=True)
             way_out = "Free some space; the task goes on where it stopped."
-            raise Unavailable(f"Cannot write: {error.strerror or error}.", where=str(path.parent), way_out=way_out) from error
+            raise Unavailable(
+                f"Cannot write: {getattr(error, 'strerror', None) or error}.", where=str(path.parent), way_out=way_out
+            ) from error
 
     def _bucket(self, kind: str, bucket: int, schema: pl.Schema) -> pl.LazyFrame:
         files = _files(self.folder / kind)

@@ -263,7 +263,8 @@ def _checked(texts: pl.Series) -> pl.Series:
         raise BadInput(
             f"The column {texts.name!r} holds {texts.dtype}, not text.", way_out="Choose a column of text, or cast it."
         )
-    return texts
+    # polars formats a series of several chunks wrongly, or panics, when one of them is empty.
+    return texts.rechunk()
 
 
 def _slices(texts: pl.Series, most_bytes: int) -> Iterator[tuple[int, int]]:

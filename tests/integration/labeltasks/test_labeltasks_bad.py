@@ -103,7 +103,122 @@ def test_a_sink_that_cannot_be(mill: Any, source: str) -> None:
     """No such folder, an unknown ending, the source itself."""
     refused(mill, BadSource, "folder", source, str(mill.folder / "nowhere" / "out.csv"))
     refused(mill, BadSource, "xlsx", source, str(mill.folder / "out.xlsx"))
-    refused(mill, BadInput, "same file", source, source, overwrite=True)
+    refused(mill, BadInput, "is the source", source, source, overwrite=True)
+    refused(mill, BadSource, "gz", source, str(mill.folder / "out.csv.gz"))
+    refused(mill, BadSource, "folder", source, str(mill.folder / "nowhere" / "out.db"))
+
+
+def test_a_sink_beside_the_source_that_production_would_overwrite(mill: Any, posts: Any, write: Any) -> None:
+    """The second file that a task writes is looked at as well as the first."""
+    source = write(posts(20), mill.folder / "a.production.csv")
+    refused(mill, BadInput, "is the source", source, str(mill.folder / "a.csv"), overwrite=True)
+
+
+def test_folders_and_files_in_the_way_of_a_database(mill: Any, source: str) -> None:
+    """A folder, or a file that is no database, is told before anything is done."""
+    (mill.folder / "dir.db").mkdir()
+    (mill.folder / "text.db").write_text("hello", encoding="utf-8")
+    refused(mill, BadSource, "folder", source, str(mill.folder / "dir.db"))
+    refused(mill, BadFile, "not a SQLite database", source, str(mill.folder / "text.db"))
+
+
+@pytest.mark.parametrize(
+    "source_map",
+    [
+        {"x": ["F1"], "wh_panel_mapping_x": ["B1"]},
+        {"Ptt": ["F1"], "ptt": ["B1"]},
+        {"labelmill_steps": ["F1"]},
+        {"sqlite_x": ["F1"]},
+    ],
+)
+def test_names_that_would_be_one_table(mill: Any, source: str, source_map: dict[str, list[str]]) -> None:
+    """Results, production and the ledger must not meet in one table, whatever the database makes of capitals."""
+    with pytest.raises(BadSource, match="table name") as caught:
+        mill.start(source, str(mill.folder / "out.db"), source_map=source_map)
+    assert "--name" in caught.value.way_out
+
+
+def test_a_table_in_the_sink_is_its_name(mill: Any, source: str) -> None:
+    """``out.db::mine`` writes to mine; with a source map it would say two things."""
+    report = mill.label(source, f"{mill.folder / 'out.db'}::mine")
+    assert report["written"] == ["mine", "wh_panel_mapping_mine"]
+    with pytest.raises(BadInput, match="mine"):
+        mill.start(source, f"{mill.folder / 'out.db'}::mine", source_map={"a": ["F1"]})
+
+
+def test_rules_without_a_rule_label_nothing_and_are_refused(mill: Any, source: str) -> None:
+    """A task that cannot find anything is a mistake."""
+    refused(mill, BadRules, "no rules", source, str(mill.folder / "out.csv"), rules=RuleSet("none", (Label("/x"),)))
+
+
+def test_a_table_with_a_rule_of_its_own_refuses_with_its_reason(mill: Any, source: str) -> None:
+    """A constraint of the sink's table fails the task at once; it is no sign of another worker."""
+    database = sqlite3.connect(mill.folder / "out.db")
+    columns = "id, task_id, source_author, panel, create_time DATETIME, field_content TEXT CHECK (field_content = 'never'), match_content, match_meta"
+    database.execute(f"CREATE TABLE mine ({columns})")
+    database.close()
+    task_id = mill.start(source, str(mill.folder / "out.db"), name="mine")
+    job = run_or_watch(mill.app.runtime, task_id)
+    assert job.state == "failed"
+    assert "CHECK" in str(job.error)
+
+
+def test_an_ended_task_can_be_removed_with_its_files(mill: Any, source: str) -> None:
+    """What it wrote stays; a task that has not ended is not removed."""
+    report = mill.label(source, str(mill.folder / "out.csv"))
+    waiting = mill.start(source, str(mill.folder / "other.csv"))
+    with pytest.raises(Conflict, match="queued"):
+        mill.app.database.transact(service.remove, mill.app.work_root, waiting)
+    mill.app.database.transact(service.remove, mill.app.work_root, report["id"])
+    assert not (mill.app.work_root / "label-tasks" / report["id"]).exists()
+    assert (mill.folder / "out.csv").exists()
+    with mill.app.database.read() as connection, pytest.raises(NotFound):
+        service.get(connection, report["id"])
+
+
+def test_a_relative_sqlite_url_means_the_same_file_from_everywhere(
+    mill: Any, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is gone on with in another folder writes to the database that it began."""
+    monkeypatch.chdir(mill.folder)
+    task_id = mill.start(source, "sqlite:///here.db")
+    (mill.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(mill.folder / "elsewhere")
+    assert run_or_watch(mill.app.runtime, task_id).state == "succeeded"
+    assert (mill.folder / "here.db").exists()
+    assert not list((mill.folder / "elsewhere").iterdir())
+
+
+def test_a_range_that_begins_after_the_first_rows(mill: Any, write: Any) -> None:
+    """The first frames of a source may lie outside of the range as a whole."""
+    frame = pl.DataFrame(
+        {"id": [f"{n:05d}" for n in range(3000)], "s_id": ["F1"] * 3000, "author": ["tom"] * 3000}
+    ).with_columns(
+        post_time=(pl.datetime(2020, 1, 1) + pl.duration(hours=pl.int_range(3000))).dt.to_string("%Y-%m-%d %H:%M:%S")
+    )
+    for name in ("in.db", "in.parquet"):
+        place = write(frame, mill.folder / name)
+        report = mill.label(place, str(mill.folder / f"{name}.csv"), start=datetime(2020, 3, 1, tzinfo=UTC))
+        assert report["rows_labelled"] == report["rows_read"] == 3000 - 60 * 24
+
+
+def test_a_rare_name_has_its_sample(mill: Any, write: Any) -> None:
+    """Thirty results among thousands: asked for by name they are there."""
+    frame = pl.DataFrame(
+        {
+            "id": [str(n) for n in range(9000)],
+            "s_id": ["F1" if n % 300 else "B1" for n in range(9000)],
+            "author": ["tom"] * 9000,
+        }
+    )
+    report = mill.label(
+        write(frame, mill.folder / "in.parquet"),
+        str(mill.folder / "out.csv"),
+        source_map={"many": ["F1"], "rare": ["B1"]},
+        step_rows=4000,
+    )
+    assert mill.sample(report["id"], rows=100, name="rare").height == 30
+    assert mill.sample(report["id"], rows=1000).height == 1000
 
 
 def test_a_table_of_somebody_else_is_not_written_to(mill: Any, source: str) -> None:

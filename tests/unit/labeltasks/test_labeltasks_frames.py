@@ -77,7 +77,7 @@ def oracle_results(rows: list[tuple[Any, ...]], source_map: dict[str, list[str]]
     for number, (source, author, text, _hour) in enumerate(rows):
         named = [name for name, sources in (source_map or {}).items() if source in sources]
         names = ["all"] if source_map is None else named or [source or "unknown"]
-        key = None if author is None else f"{source or ''}_{author}"
+        key = f"{source or ''}_{author}" if author else None
         found += [(name, f"r{number}", key, label) for _group, label in oracle_labels(text) for name in names]
     return found
 
@@ -212,3 +212,43 @@ def test_a_wrong_source_column_is_found_out() -> None:
     with pytest.raises(BadSource, match="1000 sources") as caught:
         run(make_task(source_map=MAP), frame)
     assert "map" in caught.value.way_out
+
+
+def test_a_source_listed_twice_under_a_name_counts_once() -> None:
+    """{"one": ["a", "a"]} is a slip of the pen, not a wish for every row twice."""
+    labelling = run(make_task(source_map={"one": ["a", "a"]}), make_frame([("a", "kim", "tom", 1)]))
+    assert labelling.results().height == 1
+    assert labelling.figures.received == {"one": 1}
+
+
+@pytest.mark.parametrize("source", ["", "x" * 64, "ONE", "wh_panel_mapping_one", "sqlite_master", "labelmill_steps", "a\nb"])
+def test_a_source_id_that_cannot_name_a_table_goes_by_unknown(source: str) -> None:
+    """Empty, too long, or the name of something else: its rows are kept under one name, its id is still listed."""
+    labelling = run(make_task(source_map={"one": ["a"]}), make_frame([(source, "kim", "tom", 1)]))
+    assert labelling.results()["name"].to_list() == ["unknown"]
+    assert labelling.figures.unmapped == {source or "unknown": 1}
+
+
+def test_bytes_that_are_no_text_reject_their_row_only() -> None:
+    """The row is listed with its place and column; the others are labelled."""
+    frame = pl.DataFrame({"id": ["1", "2", "3"], "content": [b"tom", b"\xff\xfea", None]})
+    labelling = run(make_task(columns=Columns(text="content", id="id")), frame)
+    assert labelling.results()["id"].to_list() == ["1"]
+    assert [(reject.place, reject.reason) for reject in labelling.rejects] == [(2, "column 'content' is not UTF-8 text")]
+    assert (labelling.figures.rows_read, labelling.figures.rows_rejected) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["*", "^.*$", "^t.*$", "a b", ""])
+def test_a_column_may_have_any_name(name: str) -> None:
+    """Also one that polars would read as a pattern."""
+    frame = pl.DataFrame({name: ["tom"], "tother": ["amy"]})
+    labelling = run(make_task(columns=Columns(text=name, author=name)), frame)
+    assert labelling.results().select("panel", "source_author").rows() == [("/male", "tom")]
+
+
+@pytest.mark.parametrize("pattern", [(0, 1), (1, 0, 1), (0, 1, 0), (0, 0, 2)])
+def test_frames_of_several_chunks_some_of_them_empty(pattern: tuple[int, ...]) -> None:
+    """A time range that leaves out whole chunks of a frame must not matter."""
+    chunks = [make_frame([("a", "kim", "tom", 5 if kept else 0)]) for kept in pattern]
+    labelling = run(make_task(start=datetime(2020, 1, 1, 3, tzinfo=UTC)), pl.concat(chunks, rechunk=False))
+    assert labelling.results().height == sum(1 for kept in pattern if kept)

@@ -18,7 +18,8 @@ MOMENT = datetime(2020, 2, 29, 23, 59, 58)
     "text",
     [
         "2020-02-29 23:59:58", "2020-02-29T23:59:58", "2020-02-29T23:59:58Z", "2020-02-29 23:59:58z", "2020-03-01T07:59:58+08:00",
-        "2020-03-01 07:59:58+0800", "2020-02-29T18:59:58-05:00", " 2020-02-29 23:59:58 ", "2020/02/29 23:59:58", "2020-02-29 23:59:58.000000",
+        "2020-03-01 07:59:58+0800", "2020-02-29T18:59:58-05:00", "2020-02-29 23:59:58+00", "2020-03-01 07:59:58+08", "2020-02-29t23:59:58z",
+        "2020-02-29 23:59:58 UTC", "2020-03-01 07:59:58 +0800", "2020-02-29 23:59:58,000", "1583020798", "1583020798000", "1583020798000000", " 2020-02-29 23:59:58 ", "2020/02/29 23:59:58", "2020-02-29 23:59:58.000000",
     ],
 )  # fmt: skip
 def test_each_spelling_is_read(text: str) -> None:
@@ -57,8 +58,8 @@ def test_days_and_zones_are_understood() -> None:
 
 
 def test_other_kinds_have_no_time() -> None:
-    """Real numbers, booleans and bytes are no times."""
-    for values in ([1.5], [True], [b"2020-01-01"]):
+    """Booleans and bytes are no times, nor are numbers that are none."""
+    for values in ([True], [b"2020-01-01"], [float("nan")], [float("inf")]):
         assert as_moments(pl.Series(values)).to_list() == [None]
 
 
@@ -68,3 +69,16 @@ def test_iso_text_is_read_back_exactly(moments: list[datetime]) -> None:
     for separator in (" ", "T"):
         texts = pl.Series([moment.isoformat(sep=separator) for moment in moments], dtype=pl.String)
         assert as_moments(texts).to_list() == moments
+
+
+def test_seconds_with_a_fraction_and_days_without_signs() -> None:
+    """A real number is seconds since 1970; eight digits are a day, as a number and as text."""
+    assert as_moments(pl.Series([1583020798.5])).to_list() == [MOMENT + timedelta(milliseconds=500)]
+    assert (
+        as_moments(pl.Series([20200229])).to_list() == as_moments(pl.Series(["20200229"])).to_list() == [datetime(2020, 2, 29)]
+    )
+
+
+def test_a_stray_text_among_numbers_costs_one_row() -> None:
+    """SQLite may give a column of numbers as text because of one value: the others are still read."""
+    assert as_moments(pl.Series(["1583020798", "unknown"])).to_list() == [MOMENT, None]
