@@ -121,11 +121,7 @@ class DelimitedFile(FileSource):
             )
         except (UnicodeEncodeError, pl.exceptions.PolarsError):
             return None
-        return (
-            frame.select(pl.col(str(self._header.index(name))).alias(name) for name in columns)
-            if frame.height == rows
-            else None
-        )
+        return frame.select(pl.nth(self._header.index(name)).alias(name) for name in columns) if frame.height == rows else None
 
     def _from_rows(self, rows: list[list[str]], columns: Sequence[str]) -> pl.DataFrame:
         cells = list(zip(*rows, strict=True))

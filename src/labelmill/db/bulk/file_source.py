@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
+from labelmill.db.bulk.columns import check_distinct
 from labelmill.errors import BadFile, BadSource, Unavailable
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class FileSource(ABC):
     def _begin(self, columns: Sequence[str], part: Part | None) -> None:
         for name in columns:
             self.table.column(name)
+        check_distinct(columns, str(self.path))
         if part is not None:
             raise BadSource(
                 "This file is read in one piece: it has no parts.", where=str(self.path), way_out="Read it without a part."

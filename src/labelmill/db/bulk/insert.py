@@ -39,7 +39,8 @@ def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -
         return 0
     check_values(connection.dialect, columns, frame)
     ready = frame.select(
-        as_stored(connection.dialect, column, frame.schema[column.name]).alias(column.name) for column in columns
+        as_stored(connection.dialect, column, pl.nth(place), dtype).alias(column.name)
+        for place, (column, dtype) in enumerate(zip(columns, frame.dtypes, strict=True))
     )
     _begin(connection)
     with _explained(table), connection.begin_nested():

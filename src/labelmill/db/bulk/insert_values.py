@@ -29,9 +29,8 @@ def stored_type(dialect: Dialect, column: sa.Column[Any]) -> TypeEngine[Any]:
     return kind
 
 
-def as_stored(dialect: Dialect, column: sa.Column[Any], dtype: pl.DataType) -> pl.Expr:
-    """Return the expression that turns a frame's column into what is sent to the database."""
-    values = pl.col(column.name)
+def as_stored(dialect: Dialect, column: sa.Column[Any], values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the expression that turns ``values``, a frame's column, into what is sent to the database."""
     kind = stored_type(dialect, column)
     if isinstance(dtype, pl.Datetime):
         return _time_as_stored(values, dtype, kind, dialect)
@@ -64,15 +63,17 @@ def check_values(dialect: Dialect, columns: Sequence[sa.Column[Any]], frame: pl.
     for column in columns:
         dtype = frame.schema[column.name]
         kind = stored_type(dialect, column)
+        # Without its name, which polars would read as a pattern where it looks like one.
+        values = frame.get_column(column.name).alias("")
         if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Duration):
             _refuse(column, None, f"holds {dtype}, which is no column of a table", "Turn it into text first.")
         if dtype == pl.String and isinstance(kind, (sa.Integer, sa.Numeric, sa.DateTime)):
             _refuse(column, None, f"holds text where the table has {kind}", "Turn it into that type first.")
         if dtype.is_float():
-            wrong = ~frame[column.name].is_finite()
+            wrong = ~values.is_finite()
             _check(column, wrong, "is no finite number, which not every database keeps", "Write null instead.")
         if dtype == pl.String:
-            _check_text(dialect, column, kind, frame[column.name])
+            _check_text(dialect, column, kind, values)
 
 
 def _check_text(dialect: Dialect, column: sa.Column[Any], kind: TypeEngine[Any], texts: pl.Series) -> None:

@@ -85,7 +85,9 @@ class MariadbSource(SqlSource):
         if kind is Kind.BYTES:
             return pl.Series(name, values, dtype=pl.Binary, strict=True)
         if kind is Kind.DATETIME:
-            return pl.Series(name, values, dtype=pl.String).str.to_datetime(_TIME_FORMAT, strict=False, time_unit="us")
+            # Named last: polars reads a name such as ^.*$ as a pattern.
+            times = pl.Series(values, dtype=pl.String).str.to_datetime(_TIME_FORMAT, strict=False, time_unit="us")
+            return times.alias(name)
         if any(isinstance(value, bytes) for value in values):
             values = tuple(value.hex() if isinstance(value, bytes) else value for value in values)
         return pl.Series(name, values, dtype=pl.String, strict=True)

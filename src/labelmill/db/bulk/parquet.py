@@ -99,7 +99,8 @@ class ParquetFile(FileSource):
         for number, group in enumerate(self._footer.groups):
             if group.first < offset + rows and offset < group.first + group.rows:
                 self._check_pages(number, group, wanted)
-        expressions = [_readable(name, self._schema[name]) for name in columns]
+        places = {name: place for place, name in enumerate(self._schema)}
+        expressions = [_readable(pl.nth(places[name]), self._schema[name]).alias(name) for name in columns]
         try:
             frame = pl.scan_parquet(self.path, glob=False).slice(offset, rows).select(expressions).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -148,12 +149,11 @@ def kind_of(dtype: pl.DataType) -> Kind:
     return {pl.Boolean(): Kind.BOOLEAN, pl.Binary(): Kind.BYTES}.get(dtype, Kind.OTHER)
 
 
-def _readable(name: str, dtype: pl.DataType) -> pl.Expr:
+def _readable(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Return the column as it is read: what is no plain value becomes text, nested values as JSON."""
-    column = pl.col(name)
     if dtype.is_nested():
         wrapped = pl.struct(column.alias("v")).struct.json_encode().str.strip_prefix('{"v":').str.strip_suffix("}")
-        return pl.when(column.is_not_null()).then(wrapped).alias(name)
+        return pl.when(column.is_not_null()).then(wrapped)
     if isinstance(dtype, pl.Duration):
         return column.dt.to_string("iso")
     return column.cast(pl.String) if kind_of(dtype) in (Kind.TEXT, Kind.OTHER) else column

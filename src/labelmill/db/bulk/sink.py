@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from labelmill.db.bulk.columns import pick_columns
 from labelmill.db.bulk.location import file_at
 from labelmill.errors import BadSource, Conflict, Unavailable
 from labelmill.ids import new_id
@@ -68,7 +69,7 @@ def concat_parts(
     _check_target(path, overwrite=overwrite)
     with _no_room(path):
         lazy = pl.scan_parquet(list(parts), glob=False)
-        _finish(path, lazy if columns is None else lazy.select(columns), overwrite=overwrite, defuse=defuse)
+        _finish(path, lazy if columns is None else pick_columns(lazy, columns), overwrite=overwrite, defuse=defuse)
 
 
 def save_file(path: Path, content: bytes) -> None:

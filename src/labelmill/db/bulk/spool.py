@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from labelmill.db.bulk.columns import check_distinct, pick_columns
 from labelmill.db.bulk.file_source import FileSource, check_file
 from labelmill.db.bulk.location import Location
 from labelmill.db.bulk.model import Part, Reject, TableInfo
@@ -75,6 +76,7 @@ class SpooledSource(FileSource):
     def read(self, columns: Sequence[str], part: Part | None = None, *, batch_rows: int = 131_072) -> Iterator[pl.DataFrame]:
         for name in columns:
             self.table.column(name)
+        check_distinct(columns, str(self.path))
         for each in (part,) if part else _parts(self._content):
             yield from self._piece(each, columns).iter_slices(batch_rows)
 
@@ -82,7 +84,7 @@ class SpooledSource(FileSource):
         path = _piece_path(self.path, part.bounds["piece"])
         check_file(path)
         try:
-            frame = pl.read_parquet(path, columns=list(columns), glob=False).select(columns)
+            frame = pick_columns(pl.scan_parquet(path, glob=False), columns).collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise _damaged(path) from error
         if frame.height != part.rows:

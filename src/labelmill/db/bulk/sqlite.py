@@ -123,11 +123,7 @@ class SqliteSource(SqlSource):
             return frame
         self._rejected += len(bad)
         self._rejects += [bad[row] for row in sorted(bad)][: max(0, KEPT_REJECTS - len(self._rejects))]
-        return (
-            frame.with_row_index("row index of this frame")
-            .filter(~pl.col("row index of this frame").is_in(list(bad)))
-            .drop("row index of this frame")
-        )
+        return frame.filter([row not in bad for row in range(frame.height)])
 
     def _times(self, connection: sa.Connection, time: TimeRange) -> Times | None:
         """Return the look-up of a column of ISO texts, or None where one of its values is something else."""
