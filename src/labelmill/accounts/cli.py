@@ -9,7 +9,7 @@ import typer
 from labelmill.accounts import Scope, service
 from labelmill.accounts.schemas import MadeToken, TokenOut
 from labelmill.bootstrap import opened
-from labelmill.console import JsonOption, print_rows, settings_of
+from labelmill.console import JsonOption, print_fields, print_json, print_rows, settings_of
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -54,16 +54,25 @@ def show(context: typer.Context, json: JsonOption = False) -> None:
 
 
 @app.command("revoke")
-def revoke(context: typer.Context, token_id: Annotated[str, typer.Argument(help="The token's id, from the list.")]) -> None:
+def revoke(
+    context: typer.Context,
+    token_id: Annotated[str, typer.Argument(help="The token's id, from the list.")],
+    json: JsonOption = False,
+) -> None:
     """End an API token and every session that was begun with it."""
     with opened(settings_of(context)) as built:
         with built.database.read() as connection:
             service.get_token(connection, token_id)
         built.database.transact(service.revoke_token, token_id)
+    print_fields({"revoked": token_id}, json=json)
 
 
 @app.command("link")
-def link(context: typer.Context) -> None:
+def link(context: typer.Context, json: JsonOption = False) -> None:
     """Print a link that signs the administrator in once, within a day."""
     with opened(settings_of(context)) as built:
-        print(service.first_admin_link(built))
+        made = service.first_admin_link(built)
+    if json:
+        print_json({"link": made})
+    else:
+        print(made)

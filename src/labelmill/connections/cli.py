@@ -10,7 +10,7 @@ import typer
 from labelmill.bootstrap import opened
 from labelmill.connections import service, trial
 from labelmill.connections.schemas import ConnectionOut, TrialOut
-from labelmill.console import JsonOption, print_rows, settings_of
+from labelmill.console import JsonOption, print_fields, print_rows, settings_of
 
 app = typer.Typer(no_args_is_help=True, help="Named connections to databases that label tasks may read and write.")
 
@@ -61,7 +61,8 @@ def try_out(context: typer.Context, name: Name, json: JsonOption = False) -> Non
 
 
 @app.command("remove")
-def remove(context: typer.Context, name: Name) -> None:
+def remove(context: typer.Context, name: Name, json: JsonOption = False) -> None:
     """Remove a connection; tables and files behind it stay as they are."""
     with opened(settings_of(context)) as built:
         built.database.transact(service.remove, name)
+    print_fields({"removed": name}, json=json)

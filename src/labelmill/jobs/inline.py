@@ -58,12 +58,12 @@ def load(runtime: Runtime, job_id: str) -> Job:
 
 
 def require_success(job: Job) -> Job:
-    """Return an ended job that succeeded; raises JobStopped or JobCancelled for one that did not, with its reason."""
+    """Return an ended job that succeeded; raises JobStopped or JobCancelled for one that did not, with its reason and way out."""
     if job.state is JobState.FAILED:
-        reason = (job.error or {}).get("detail", "no reason is known")
-        raise JobStopped(
-            f"Job {job.id} failed: {reason}", way_out=f"`labelmill jobs retry {job.id}` to go on after the cause is gone."
-        )
+        error = job.error or {}
+        place = f"{error['where']}: " if error.get("where") else ""
+        way_out = f"{error.get('way_out') or ''} `labelmill jobs retry {job.id}` goes on once the cause is gone."
+        raise JobStopped(f"Job {job.id} failed: {place}{error.get('detail', 'no reason is known')}", way_out=way_out.strip())
     if job.state is JobState.CANCELLED:
         raise JobCancelled(f"Job {job.id} was cancelled.", way_out=f"`labelmill jobs retry {job.id}` to go on.")
     return job

@@ -188,7 +188,7 @@ def test_p15_a_step_over_its_memory_ends_the_command_with_a_reason(lab, monkeypa
 @only_sqlite
 def test_how_a_job_ended_is_an_exception(lab):
     failed = run_or_watch(lab.runtime, lab.submit("refuse").id)
-    with pytest.raises(JobStopped, match="failed: Row 7 is wrong"):
+    with pytest.raises(JobStopped, match=r"failed: row 7: Row 7 is wrong\. Mend it"):
         require_success(failed)
     cancelled = lab.database.transact(service.cancel, lab.submit("sleep", seconds=1).id)
     with pytest.raises(JobCancelled):
