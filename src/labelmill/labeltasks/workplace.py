@@ -42,9 +42,7 @@ class Workplace:
         self._write_frame("authors", step, by_bucket(authors, buckets), groups=buckets)
         if keep_order and buckets > 1:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
-        drawn = results.with_columns(draw=pl.col("place").hash(seed=zlib.crc32(step.encode()))).sort("draw")
-        of_names = [part.head(SAMPLE_ROWS_OF_NAME) for part in drawn.partition_by("name")]
-        sample = pl.concat([drawn.head(SAMPLE_ROWS), *of_names]).unique(["place", "name", "group"], maintain_order=True)
+        sample = _draw(results, seed=zlib.crc32(step.encode()))
         self._write_frame("samples", step, sample)
 
     def write_production(self, bucket: int, frame: pl.DataFrame) -> None:
@@ -131,6 +129,14 @@ class Workplace:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+
+
+def _draw(results: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Return the results with the lowest draws, of all and of each name; only these few rows are copied."""
+    draws = results.select("name", "group", draw=pl.col("place").hash(seed=seed)).with_row_index("row").sort("draw", "group")
+    of_names = [part.head(SAMPLE_ROWS_OF_NAME) for part in draws.partition_by("name")]
+    chosen = pl.concat([draws.head(SAMPLE_ROWS), *of_names]).unique("row", maintain_order=True)
+    return results[chosen["row"]].with_columns(chosen["draw"])
 
 
 def _flush(path: Path) -> None:
