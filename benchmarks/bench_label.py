@@ -35,6 +35,8 @@ def measure(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     start = time.perf_counter()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         watched, peak = psutil.Process(process.pid), 0
+        # Until it runs its own program a new process wears the memory of this one.
+        time.sleep(0.1)
         while process.poll() is None:
             try:
                 peak = max(peak, watched.memory_info().rss)
