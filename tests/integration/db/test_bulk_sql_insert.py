@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -216,6 +218,75 @@ def test_a_refused_frame_leaves_the_transaction_as_it_was(engine):
             insert_frame(connection, table, pl.DataFrame({"n": [2, 3, 1]}))
         insert_frame(connection, table, pl.DataFrame({"n": [4]}))
     assert stored(engine, table) == [(1,), (4,)]
+
+
+def test_sqlite_says_that_the_disk_is_full_and_nothing_of_the_transaction_stays(tmp_path):
+    """SQLite takes back all of it by itself: the error is about the disk, and later statements cannot slip in uncommitted work."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    table = make(engine, number(), sa.Column("author", sa.Text))
+    ledger = make(engine, number(), table="ledger")
+    frame = pl.DataFrame({"n": range(200_000)}).with_columns(author=pl.lit("x" * 100))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 100")
+        connection.execute(ledger.insert(), {"n": 1})
+        with pytest.raises(sa.exc.OperationalError, match="disk is full"):
+            insert_frame(connection, table, frame)
+        connection.execute(ledger.insert(), {"n": 2})
+        connection.rollback()
+        insert_frame(connection, table, frame.head(10))
+        connection.commit()
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 100")
+    with pytest.raises(sa.exc.OperationalError, match="disk is full"):
+        put(engine, table, frame.tail(199_000))
+    assert (len(stored(engine, table)), stored(engine, ledger)) == (10, [])
+    engine.dispose()
+
+
+def test_mariadb_says_that_there_was_a_deadlock(mariadb_database):
+    """The server takes back the transaction of the loser, its savepoints too: the error is the deadlock, on either way of writing."""
+    for engine in (make_engine(mariadb_database), sa.create_engine(mariadb_database, poolclass=NullPool)):
+        table = sa.Table("posts", sa.MetaData(), number(), mysql_engine="InnoDB")
+        table.drop(engine, checkfirst=True)
+        table.create(engine)
+        with engine.connect() as loser, engine.connect() as winner, ThreadPoolExecutor(1) as threads:
+            insert_frame(loser, table, pl.DataFrame({"n": [1]}))
+            # The one that has changed more rows wins.
+            insert_frame(winner, table, pl.DataFrame({"n": range(2, 500)}))
+            waiting = threads.submit(insert_frame, loser, table, pl.DataFrame({"n": [2]}))
+            _wait_for_a_lock(engine)
+            insert_frame(winner, table, pl.DataFrame({"n": [1]}))
+            with pytest.raises(sa.exc.OperationalError, match="Deadlock"):
+                waiting.result()
+            winner.commit()
+        assert len(stored(engine, table)) == 499
+        engine.dispose()
+
+
+def _wait_for_a_lock(engine):
+    waiting = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+    for _ in range(200):
+        with engine.connect() as connection:
+            if connection.exec_driver_sql(waiting).scalar():
+                return
+        time.sleep(0.05)
+    raise AssertionError
+
+
+def test_postgresql_says_that_the_connection_was_ended(postgresql_database):
+    """Where nothing can be taken back any more, the error is still the one that came first."""
+    engine = make_engine(postgresql_database)
+    table = make(engine, number())
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'"
+        )
+        connection.exec_driver_sql("CREATE TRIGGER leaving BEFORE INSERT ON results FOR EACH ROW EXECUTE FUNCTION leave()")
+    with pytest.raises(sa.exc.OperationalError, match="administrator command"):
+        put(engine, table, pl.DataFrame({"n": [1]}))
+    assert stored(engine, table) == []
+    engine.dispose()
 
 
 def test_a_null_where_none_may_be_is_refused(engine):

@@ -380,6 +380,21 @@ def test_sqlite_numbers_among_texts_and_texts_among_numbers_are_kept_as_text(tmp
         assert source.rejected == 0
 
 
+def test_sqlite_numbers_beside_a_far_stray_text_are_exactly_their_digits(tmp_path):
+    """One stray text makes the part text, in all of its frames: each number is then spelled by its digits, and none is lost."""
+    times = [1577836803, -1, 0, 2**63 - 1, -(2**63), 1577836803000000]
+    location = sqlite_file(tmp_path / "a.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER)")
+    connection = sqlite3.connect(location.path)
+    rows = [*((time,) for time in times), *((time,) for time in range(5_000)), ("yesterday",), (None,), (1e20,)]
+    connection.executemany("INSERT INTO t (at) VALUES (?)", rows)
+    connection.commit()
+    connection.close()
+    with open_table(location) as source:
+        frame = read(source, "id", "at").sort("id")
+        assert frame["at"].to_list() == [*map(str, times), *map(str, range(5_000)), "yesterday", None, "1e+20"]
+        assert (frame.schema["at"], source.rejected) == (pl.String, 0)
+
+
 def test_sqlite_numbers_stay_numbers_where_all_are(tmp_path):
     location = sqlite_file(tmp_path / "a.db", "CREATE TABLE t (a INTEGER, d REAL)", "INSERT INTO t VALUES (7, 1), (NULL, 0.5)")
     with open_table(location) as source:

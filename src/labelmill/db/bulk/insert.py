@@ -12,6 +12,7 @@ import polars as pl
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
 
 from labelmill.db.bulk.insert_values import as_stored, check_values
+from labelmill.db.bulk.savepoint import savepoint
 from labelmill.errors import BadInput, BadSource
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -
     """Insert all rows of ``frame``, whose columns are some of ``table``'s, and return how many they are.
 
     Nothing is committed: that is for the caller, together with whatever else the transaction holds. After an error the transaction
-    holds what it held before. Raises BadInput that names the column, and where it is known the row (1-based), of a value that the
-    table cannot hold, and BadSource where the table or a column is missing. Rows that break a constraint raise SQLAlchemy's
-    IntegrityError.
+    holds what it held before, or has ended where the database itself took it back (a full disk, a deadlock). Raises BadInput that
+    names the column, and where it is known the row (1-based, of this frame), of a value that the table cannot hold, and BadSource
+    where the table or a column is missing. Rows that break a constraint raise SQLAlchemy's IntegrityError.
     """
     columns = [_column(table, name) for name in frame.columns]
     if frame.is_empty():
@@ -43,7 +44,7 @@ def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -
         for place, (column, dtype) in enumerate(zip(columns, frame.dtypes, strict=True))
     )
     _begin(connection)
-    with _explained(table), connection.begin_nested():
+    with _explained(table), savepoint(connection):
         if connection.dialect.name == "postgresql":
             _copy(connection, table, ready)
         elif connection.dialect.name == "mysql":
@@ -114,7 +115,7 @@ def _copy(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
 
 def _insert_mariadb(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     if _may_load(connection, frame):
-        with connection.begin_nested() as attempt:
+        with savepoint(connection) as attempt:
             if _load(connection, table, frame):
                 return
             attempt.rollback()
