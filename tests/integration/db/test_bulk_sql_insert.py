@@ -334,18 +334,45 @@ def test_p20_hostile_names_of_results_are_only_names(engine, table_name):
 
 
 def test_a_text_longer_than_its_column_is_named_and_not_cut(engine):
-    """The error says column and row, the same on every database; nothing is stored."""
+    """The error says column and row, and nothing is stored; SQLite has no such limit and keeps the text."""
     table = make(engine, number(), sa.Column("author", name(5)))
+    frame = pl.DataFrame({"n": range(3), "author": ["12345", "王小明王小", "123456"]})
+    if engine.dialect.name == "sqlite":
+        put(engine, table, frame)
+        assert stored(engine, table) == frame.rows()
+        return
     with pytest.raises(BadInput, match="longer than the 5 characters") as caught:
-        put(engine, table, pl.DataFrame({"n": range(3), "author": ["12345", "王小明王小", "123456"]}))
-    assert (caught.value.where, caught.value.details) == ("row 3, column 'author'", {"column": "author", "row": 3})
+        put(engine, table, frame)
+    assert caught.value.where == "row 3 of this batch, column 'author'"
+    assert caught.value.details == {"column": "author", "row": 3}
     assert stored(engine, table) == []
+
+
+@pytest.mark.parametrize("bad", [1, 2, 700, 1_000])
+def test_a_text_that_only_the_database_knows_to_be_too_long_is_named_too(engine, monkeypatch, bad):
+    """The table that is there is narrower than the one that was expected: row and column are found, the transaction goes on."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no limit")
+    monkeypatch.setattr(insert, "CHUNK_ROWS", 300)
+    make(engine, number(), sa.Column("author", sa.String(5)), sa.Column("note", sa.Text))
+    table = sa.Table("results", sa.MetaData(), number(), sa.Column("author", sa.Text), sa.Column("note", sa.Text))
+    frame = pl.DataFrame({"n": range(1, 1_001)}).with_columns(
+        author=pl.when(pl.col("n") >= bad).then(pl.lit("column note: x")).otherwise(pl.lit("fine")), note=pl.lit("two\nlines")
+    )
+    with engine.begin() as connection:
+        with pytest.raises(BadInput, match="too long") as caught:
+            insert_frame(connection, table, frame)
+        insert_frame(connection, table, frame.head(bad - 1))
+    assert caught.value.where == f"row {bad} of this batch, column 'author'"
+    assert caught.value.details == {"column": "author", "row": bad}
+    assert caught.value.way_out
+    assert len(stored(engine, table)) == bad - 1
 
 
 def test_values_that_some_databases_change_in_silence_are_refused_by_all(engine):
     table = make(engine, number(), sa.Column("real", sa.Double))
     for wrong in (float("nan"), float("inf")):
-        with pytest.raises(BadInput, match="row 2, column 'real'"):
+        with pytest.raises(BadInput, match="row 2 of this batch, column 'real'"):
             put(engine, table, pl.DataFrame({"n": [1, 2], "real": [1.0, wrong]}))
     with pytest.raises(BadInput, match="column 'n'"):
         put(engine, table, pl.DataFrame({"n": ["one"]}))
@@ -355,9 +382,11 @@ def test_values_that_some_databases_change_in_silence_are_refused_by_all(engine)
 
 
 def test_numbers_that_do_not_fit_are_bad_input(engine):
+    """The row is named, whether the driver or the database refuses."""
     table = make(engine, number(), sa.Column("big", sa.BigInteger))
-    with pytest.raises(BadInput):
-        put(engine, table, pl.DataFrame({"n": [1], "big": [2**64 - 1]}, schema_overrides={"big": pl.UInt64}))
+    frame = pl.DataFrame({"n": [1, 2, 3], "big": [0, 2**64 - 1, 0]}, schema_overrides={"big": pl.UInt64})
+    with pytest.raises(BadInput, match="row 2 of this batch"):
+        put(engine, table, frame)
     assert stored(engine, table) == []
 
 
@@ -366,7 +395,7 @@ def test_nul_characters(engine):
     table = make(engine, number(), sa.Column("author", sa.Text))
     frame = pl.DataFrame({"n": [1, 2], "author": ["fine", "a\0b"]})
     if engine.dialect.name == "postgresql":
-        with pytest.raises(BadInput, match=r"row 2, column 'author'.*NUL"):
+        with pytest.raises(BadInput, match=r"row 2 of this batch, column 'author'.*NUL"):
             put(engine, table, frame)
     else:
         put(engine, table, frame)
@@ -400,7 +429,7 @@ def test_mariadb_says_when_emoji_do_not_fit_an_old_character_set(mariadb_databas
 def test_mariadb_counts_the_bytes_of_a_text_column(mariadb_database):
     engine = make_engine(mariadb_database)
     table = make(engine, number(), sa.Column("author", sa.Text))
-    with pytest.raises(BadInput, match="row 1, column 'author'"):
+    with pytest.raises(BadInput, match="row 1 of this batch, column 'author'"):
         put(engine, table, pl.DataFrame({"n": [1], "author": ["王" * 21_846]}))
     put(engine, table, pl.DataFrame({"n": [1], "author": ["王" * 21_845]}))
     engine.dispose()

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
+from labelmill.db.bulk.insert_refusal import explained, locate
 from labelmill.db.bulk.insert_values import as_stored, check_values
 from labelmill.db.bulk.savepoint import savepoint
 from labelmill.errors import BadInput, BadSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import sqlalchemy as sa
     from sqlalchemy.engine import Connection
 
 #: Rows that are Python objects at one time.
 CHUNK_ROWS = 20_000
-_MISSING = re.compile(r"no such table|doesn't exist|does not exist|no column named|unknown column", re.IGNORECASE)
-_VALUE_CODES = frozenset({(1264,), (1265,), (1292,), (1366,), (1406,)})
 
 
 def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
@@ -32,7 +27,7 @@ def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -
 
     Nothing is committed: that is for the caller, together with whatever else the transaction holds. After an error the transaction
     holds what it held before, or has ended where the database itself took it back (a full disk, a deadlock). Raises BadInput that
-    names the column, and where it is known the row (1-based, of this frame), of a value that the table cannot hold, and BadSource
+    names the column and the row (1-based, of this frame) of a value that the table cannot hold, and BadSource
     where the table or a column is missing. Rows that break a constraint raise SQLAlchemy's IntegrityError.
     """
     columns = [_column(table, name) for name in frame.columns]
@@ -44,13 +39,12 @@ def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -
         for place, (column, dtype) in enumerate(zip(columns, frame.dtypes, strict=True))
     )
     _begin(connection)
-    with _explained(table), savepoint(connection):
-        if connection.dialect.name == "postgresql":
-            _copy(connection, table, ready)
-        elif connection.dialect.name == "mysql":
-            _insert_mariadb(connection, table, ready)
-        else:
-            _insert(connection, table, ready)
+    write = _WAYS.get(connection.dialect.name, _insert)
+    try:
+        with explained(table), savepoint(connection):
+            write(connection, table, ready)
+    except BadInput as error:
+        raise locate(connection, table, ready, write) or error from error
     return frame.height
 
 
@@ -147,20 +141,4 @@ def _load(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> bool:
     return written == frame.height and connection.exec_driver_sql("SHOW WARNINGS LIMIT 1").first() is None
 
 
-@contextmanager
-def _explained(table: sa.Table) -> Iterator[None]:
-    """Turn the database's refusal of a value into BadInput, and of a name into BadSource."""
-    try:
-        yield
-    except DBAPIError as error:
-        text = " ".join(str(error.orig).split())
-        if isinstance(error, (OperationalError, ProgrammingError)) and _MISSING.search(text):
-            raise BadSource(
-                f"The table cannot be written: {text}", where=table.name, way_out="Create it, or name another."
-            ) from error
-        # MariaDB's driver files a text that its column's character set lacks (1366) under OperationalError.
-        if isinstance(error, DataError) or (error.orig is not None and error.orig.args[:1] in _VALUE_CODES):
-            raise BadInput(
-                f"A value does not fit its column: {text}", where=table.name, way_out="Correct it, or widen the column."
-            ) from error
-        raise
+_WAYS = {"postgresql": _copy, "mysql": _insert_mariadb}

@@ -81,7 +81,9 @@ def _check_text(dialect: Dialect, column: sa.Column[Any], kind: TypeEngine[Any],
         _check(
             column, texts.str.contains("\0", literal=True), "holds a NUL character, which PostgreSQL cannot store", "Remove it."
         )
-    most = None if isinstance(column.type, sa.Text) else getattr(column.type, "length", None)
+    # SQLite reads the length of a type and lets it be.
+    limited = dialect.name != "sqlite" and not isinstance(column.type, sa.Text)
+    most = getattr(column.type, "length", None) if limited else None
     if most:
         wrong = texts.str.len_chars() > most
         _check(column, wrong, f"is longer than the {most} characters of its column", "Shorten it or widen the column.")
@@ -99,7 +101,7 @@ def _check(column: sa.Column[Any], wrong: pl.Series, what: str, way_out: str) ->
 
 
 def _refuse(column: sa.Column[Any], row: int | None, what: str, way_out: str) -> None:
-    place = f"column {column.name!r}" if row is None else f"row {row}, column {column.name!r}"
+    place = f"column {column.name!r}" if row is None else f"row {row} of this batch, column {column.name!r}"
     raise BadInput(
         f"The value {what}." if row else f"The column {what}.", where=place, way_out=way_out, column=column.name, row=row
     )
