@@ -1,8 +1,8 @@
 # Every target works from a clean clone: it makes .venv first when that is missing or older than the requirements.
 SHELL := bash
 BIN := .venv/bin
-# Test processes. Two halves the time on two cores; more cores: make test WORKERS=8.
-WORKERS ?= 2
+# Test processes. Many tests wait for servers, leases and limits more than they compute: twice the cores is the quickest.
+WORKERS ?= 4
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
