@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,35 @@ if TYPE_CHECKING:
 PIECE_BYTES = 48 << 20
 ROW_GROUP_ROWS = 120_000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: How polars spells an error of the operating system.
+_SYSTEM_ERROR = re.compile(r"os error (\d+)")
 #: What a spreadsheet takes for the start of a formula.
 _FORMULA = r"^[=+\-@\t\r]"
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Raise what ``write_file`` would, before any work is done.
+
+    BadSource for a folder, an ending that cannot be written (of an unknown format, a database, or packed with gzip) or a folder that
+    is not there; Conflict where the file exists and ``overwrite`` is not said.
+    """
+    location = file_at(path)
+    if not location.is_file or path.suffix.lower() == ".gz":
+        raise BadSource(
+            "A file with this ending cannot be written.", where=str(path), way_out="Name a .parquet, .csv, .tsv or .jsonl file."
+        )
+    if path.is_dir():
+        raise BadSource("This is a folder, not a file.", where=str(path), way_out="Name a file in it.")
+    if not path.parent.is_dir():
+        raise BadSource("There is no such folder to write to.", where=str(path.parent), way_out="Make it, or name another.")
+    if path.exists() and not overwrite:
+        raise Conflict(
+            "The file exists already.", where=str(path), way_out="Name another file, or say that it may be overwritten."
+        )
+
+
+#: Its name of before, as long as somebody asks for it.
+_check_target = check_target
 
 
 def write_file(
@@ -43,8 +71,8 @@ def write_file(
     Raise Conflict where the file exists and ``overwrite`` is not said, BadSource for a folder or ending that cannot be written,
     Unavailable for a full disk. After any failure the old file is whole and nothing else is left.
     """
-    _check_target(path, overwrite=overwrite)
-    with _pieces_folder(path) as folder, _no_room(path):
+    check_target(path, overwrite=overwrite)
+    with _pieces_folder(path) as folder, writing(path):
         rows, pieces, kept = _write_pieces(folder, frames, schema)
         if pieces:
             _write_piece(folder, pieces, kept)
@@ -66,8 +94,8 @@ def concat_parts(
         raise BadSource(
             "There are no parts to join.", where=str(path), way_out="Use write_file to make an empty file with a schema."
         )
-    _check_target(path, overwrite=overwrite)
-    with _no_room(path):
+    check_target(path, overwrite=overwrite)
+    with writing(path):
         lazy = pl.scan_parquet(list(parts), glob=False)
         _finish(path, lazy if columns is None else pick_columns(lazy, columns), overwrite=overwrite, defuse=defuse)
 
@@ -76,8 +104,9 @@ def save_file(path: Path, content: bytes) -> None:
     """Put a small file in place, durably, over whatever was there."""
     temporary = _temporary(path)
     try:
-        temporary.write_bytes(content)
-        _put_in_place(temporary, path)
+        with writing(path):
+            temporary.write_bytes(content)
+            _put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -86,7 +115,7 @@ def save_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Put one frame in place as a Parquet file, durably, over whatever was there."""
     temporary = _temporary(path)
     try:
-        with _no_room(path):
+        with writing(path):
             frame.write_parquet(temporary, compression="lz4", row_group_size=ROW_GROUP_ROWS)
             _put_in_place(temporary, path)
     finally:
@@ -122,7 +151,7 @@ def _finish(path: Path, lazy: pl.LazyFrame, *, overwrite: bool, defuse: bool) ->
     temporary = _temporary(path)
     try:
         _sink(lazy, temporary, file_at(path).format, defuse=defuse)
-        _check_target(path, overwrite=overwrite)
+        check_target(path, overwrite=overwrite)
         _put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -152,22 +181,6 @@ def _visible_blanks(lazy: pl.LazyFrame) -> pl.LazyFrame:
     return lazy.select(pl.all().cast(pl.String).fill_null("")) if len(lazy.collect_schema()) == 1 else lazy
 
 
-def _check_target(path: Path, *, overwrite: bool) -> None:
-    location = file_at(path)
-    if not location.is_file or path.suffix.lower() == ".gz":
-        raise BadSource(
-            "A file with this ending cannot be written.", where=str(path), way_out="Name a .parquet, .csv, .tsv or .jsonl file."
-        )
-    if path.is_dir():
-        raise BadSource("This is a folder, not a file.", where=str(path), way_out="Name a file in it.")
-    if not path.parent.is_dir():
-        raise BadSource("There is no such folder to write to.", where=str(path.parent), way_out="Make it, or name another.")
-    if path.exists() and not overwrite:
-        raise Conflict(
-            "The file exists already.", where=str(path), way_out="Name another file, or say that it may be overwritten."
-        )
-
-
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{new_id()}.tmp")
 
@@ -182,23 +195,26 @@ def _pieces_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _no_room(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into Unavailable; polars wraps it in an error of its own."""
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into Unavailable or BadSource; polars wraps some of them in an error of its own."""
     try:
         yield
     except OSError as error:
         raise _cannot_write(path, error) from error
     except pl.exceptions.ComputeError as error:
-        if any(f"os error {number}" in str(error) for number in _FULL):
-            raise _cannot_write(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
-        raise
+        number = _SYSTEM_ERROR.search(str(error))
+        if number is None:
+            raise
+        raise _cannot_write(path, OSError(int(number[1]), os.strerror(int(number[1])))) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> Unavailable | BadSource:
-    full = error.errno in _FULL or any(f"os error {number}" in str(error) for number in _FULL)
-    if full:
+    number = _SYSTEM_ERROR.search(str(error))
+    if (int(number[1]) if number else error.errno) in _FULL:
         return Unavailable(
-            "There is no room to write the file.", where=str(path), way_out="Free some space on the disk, then try again."
+            f"There is no room to write the file in the folder {path.parent}.",
+            where=str(path),
+            way_out="Free some space on the disk, then try again.",
         )
     if isinstance(error, PermissionError):
         return BadSource(

@@ -12,7 +12,7 @@ from labelmill.db.bulk.columns import check_distinct, pick_columns
 from labelmill.db.bulk.file_source import FileSource, check_file
 from labelmill.db.bulk.location import Location
 from labelmill.db.bulk.model import Part, Reject, TableInfo
-from labelmill.db.bulk.sink import save_file, save_parquet
+from labelmill.db.bulk.sink import save_file, save_parquet, writing
 from labelmill.errors import BadFile, BadSource
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def spool(source: Source, columns: Sequence[str], folder: Path, rows: int) -> tu
     """
     if (folder / LIST).exists():
         return _parts(_read_list(folder, columns))
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     sizes = []
     for number, piece in enumerate(_pieces(source.read(columns), rows)):
         save_parquet(_piece_path(folder, number), piece)
