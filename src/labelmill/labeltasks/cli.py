@@ -53,6 +53,7 @@ def label(
     separator: Annotated[str | None, typer.Option(help="What separates the fields of a CSV file; else it is detected.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     step_rows: Annotated[int, typer.Option(min=1, help="Rows of one committed step.")] = 250_000,
+    queue: Annotated[str, typer.Option(help="Which workers may take the task, where some are running.")] = "default",
     json: JsonOption = False,
 ) -> None:
     """Label the rows of a table or a file with rules."""
@@ -65,13 +66,13 @@ def label(
             name=name, production_tie=production_tie, overwrite=overwrite, step_rows=step_rows,
             file=FileOptions(encoding=encoding, separator=_unescaped(separator)),
         )  # fmt: skip
-        print_end(application, run(application, request), json=json)
+        print_end(application, run(application, request, queue=queue), json=json)
 
 
-def run(application: App, request: service.Request) -> Job:
+def run(application: App, request: service.Request, *, queue: str = "default") -> Job:
     """Start a task and return its job once it has ended, with a progress bar meanwhile."""
     task = service.prepare(request, application.places)
-    job = application.database.transact(service.start, task, limits=application.runtime.limits)
+    job = application.database.transact(service.start, task, queue=queue, limits=application.runtime.limits)
     return follow(application.runtime, job)
 
 
