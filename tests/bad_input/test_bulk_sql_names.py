@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from labelmill.db.bulk.location import at_url, parse_location
 from labelmill.db.bulk.sql import open_table
+from labelmill.db.bulk.sql_source import explain
 from labelmill.db.engine import make_engine
 from labelmill.errors import BadFile, BadSource, LabelmillError, Unavailable
 
@@ -143,6 +144,42 @@ def test_a_wrong_user_or_password_is_a_bad_source_and_no_password_is_told(postgr
             open_table(at_url(url, table="posts"))
         assert "password" in caught.value.way_out
         assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("name", ["password", "PASSWORD", "passwd", "sslpassword", "ssl_key_password", "secret", "auth_token"])
+@pytest.mark.parametrize("url", ["postgresql://ann@host/db", "mariadb://ann@host/db", "sqlite:///posts.db"])
+def test_a_secret_in_the_query_of_a_url_is_refused_and_not_told(url, name):
+    """It would be shown wherever the place is; there is a place for passwords."""
+    with pytest.raises(BadSource, match=name) as caught:
+        parse_location(f"{url}?connect_timeout=5&{name}={SECRET}&{name}=a%20{SECRET}::posts")
+    assert "user:password@host" in caught.value.way_out
+    assert "connect_timeout=5" in caught.value.where
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert SECRET not in str(caught.value.as_problem())
+
+
+@pytest.mark.parametrize("name", ["passfile", "sslkey", "ssl_key"])
+def test_the_name_of_a_file_with_a_secret_is_no_secret_to_refuse(name):
+    """It is masked where it is shown all the same, and everything else of the query is shown."""
+    location = parse_location(f"postgresql://ann:{SECRET}@host/db?{name}=/home/ann/file&sslmode=require::posts")
+    assert location.url.query[name] == "/home/ann/file"
+    assert str(location) == f"postgresql+psycopg://ann:***@host/db?{name}=***&sslmode=require::posts"
+
+
+@pytest.mark.parametrize("query", [{"password": SECRET}, {"Token": (SECRET, f"2{SECRET}")}, {"api_key": SECRET}])
+def test_a_secret_in_the_query_is_masked_however_the_location_was_made(query):
+    url = make_url("postgresql://ann@host/db?sslmode=require").update_query_dict(query)
+    assert SECRET not in str(at_url(url, table="posts"))
+    assert "sslmode=require" in str(at_url(url, table="posts"))
+    with pytest.raises(BadSource, match="not supported") as caught:
+        at_url(url.set(drivername="oracle"), table="posts")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_driver_that_repeats_a_secret_of_the_query_is_masked():
+    url = make_url(f"postgresql://ann:short@host/db?password={SECRET}&token=short2{SECRET}")
+    error = explain(ValueError(f"no: short {SECRET} short2{SECRET}"), at_url(url, table="posts"))
+    assert error.message.endswith("no: *** *** ***")
 
 
 def test_a_missing_database_is_a_bad_source(postgresql_url, mariadb_url):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from urllib.parse import quote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -30,6 +31,11 @@ _DIALECTS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+#: Names in the query of a URL whose values are for nobody to see.
+_SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
+#: Of these, the ones that only say which file holds the secret.
+_FILES_OF_SECRETS = frozenset({"passfile", "sslkey", "ssl_key"})
+_MASK = "***"
 _URL = re.compile(r"^[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 
@@ -70,7 +76,7 @@ class Location:
         return (mine.host, mine.port, mine.database) == (others.host, others.port, others.database)
 
     def __str__(self) -> str:
-        place = str(self.path) if self.url is None else self.url.render_as_string(hide_password=True)
+        place = str(self.path) if self.url is None else shown_url(self.url)
         table = ".".join(part for part in (self.schema, self.table) if part)
         return f"{place}::{table}" if table else place
 
@@ -102,7 +108,7 @@ def at_url(url: URL, *, table: str | None, schema: str | None = None) -> Locatio
     if dialect not in _DIALECTS:
         raise BadSource(
             f"Databases of the kind {dialect!r} are not supported.",
-            where=url.render_as_string(hide_password=True),
+            where=shown_url(url),
             way_out=_ways(),
         )
     driver = _DIALECTS[dialect]
@@ -115,11 +121,33 @@ def file_at(path: PurePath) -> Location:
     return parse_location(str(path))
 
 
+def shown_url(url: URL) -> str:
+    """Return the URL for people to see, without its password, also where that is in the query."""
+    masked = url.update_query_dict({name: _MASK for name in url.query if _SECRET.search(name)})
+    return masked.render_as_string(hide_password=True).replace(quote_plus(_MASK), _MASK)
+
+
+def secrets_of(url: URL) -> list[str]:
+    """Return the texts of the URL that nobody may see, the longest first."""
+    values = (value for name, value in url.query.items() if _SECRET.search(name))
+    texts = [text for value in values for text in ([value] if isinstance(value, str) else value)]
+    return sorted(filter(None, [str(url.password or ""), *texts]), key=len, reverse=True)
+
+
 def _parse_url(text: str) -> URL:
     try:
-        return make_url(text)
+        url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise BadSource("This is not a database URL.", where=text.partition("://")[0] + "://...", way_out=_ways()) from error
+    secret = next((name for name in url.query if _SECRET.search(name) and name.lower() not in _FILES_OF_SECRETS), None)
+    if secret is not None:
+        # The query is kept and passed on as it is, the password is not.
+        raise BadSource(
+            f"The query of a database URL may not hold a secret ({secret!r}).",
+            where=shown_url(url),
+            way_out=f"Write the password before the host: {url.get_backend_name()}://user:password@host/database.",
+        )
+    return url
 
 
 def _ways() -> str:

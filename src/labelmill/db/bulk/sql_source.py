@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import sqlalchemy as sa
 
 from labelmill.db.bulk.batches import gather
+from labelmill.db.bulk.location import secrets_of
 from labelmill.db.bulk.model import Kind
 from labelmill.db.bulk.splitting import SMALL_SHARE, Keys, Times, key_parts, time_parts
 from labelmill.errors import BadSource, LabelmillError, Unavailable
@@ -179,9 +180,8 @@ def explain(error: Exception, location: Location) -> LabelmillError:
     """Return the error to raise for ``error`` of a database driver; it shows no password."""
     original = getattr(error, "orig", None) or error
     text = " ".join(str(original).split())
-    password = location.url.password if location.url is not None else None
-    if password:
-        text = text.replace(str(password), "***")
+    for secret in secrets_of(location.url) if location.url is not None else ():
+        text = text.replace(secret, "***")
     code = original.args[0] if original.args else None
     if code in _REFUSAL_CODES or any(refusal in text.lower() for refusal in _REFUSALS):
         return BadSource(
