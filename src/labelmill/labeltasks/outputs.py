@@ -11,8 +11,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from labelmill import clock
 from labelmill.db.bulk.database_sink import check_database_sink
 from labelmill.db.bulk.insert import insert_frame
-from labelmill.db.bulk.sink import _check_target as check_target
-from labelmill.db.bulk.sink import concat_parts, write_file
+from labelmill.db.bulk.sink import check_target, concat_parts, write_file
 from labelmill.db.engine import make_engine
 from labelmill.db.types import LongText, UtcTime, Whole, name
 from labelmill.errors import BadInput, BadSource, Conflict, StepLost, Unavailable

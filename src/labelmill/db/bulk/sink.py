@@ -51,12 +51,10 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise BadSource("There is no such folder to write to.", where=str(path.parent), way_out="Make it, or name another.")
     if path.exists() and not overwrite:
         raise Conflict(
-            "The file exists already.", where=str(path), way_out="Name another file, or say that it may be overwritten."
+            "The file exists already.",
+            where=str(path),
+            way_out="Name another file, or say that it may be overwritten (`--overwrite`).",
         )
-
-
-#: Its name of before, as long as somebody asks for it.
-_check_target = check_target
 
 
 def write_file(
