@@ -14,7 +14,7 @@ from labelmill import clock
 from labelmill.connections.files import below_data_dir
 from labelmill.connections.model import NamedConnection, checked_name, checked_schemas
 from labelmill.connections.tables import connections
-from labelmill.db.bulk.location import Location, at_url
+from labelmill.db.bulk.location import Location, at_url, shown_url
 from labelmill.errors import BadSettings, BadSource, Conflict, NotFound
 from labelmill.ids import new_id
 
@@ -124,7 +124,7 @@ def _without_password(url: URL) -> str:
 
 def _checked_url(text: str, settings: Settings, *, confined: bool) -> URL:
     url = _parsed(text)
-    place = url.render_as_string(hide_password=True)
+    place = shown_url(url)
     at_url(url, table=None)  # refuses kinds that are not supported
     strange = sorted(set(url.query) - OPTIONS)
     if strange:

@@ -105,7 +105,7 @@ class Labelling:
             rows_read=rows.height,
             rows_without_text=run.counts.empty,
             rows_labelled=run.counts.labelled,
-            rows_without_author=_without_author(results) if self._task.columns.author else 0,
+            rows_without_author=_without_author(results) if self._task.columns.author is not None else 0,
             ties=run.counts.ties,
             received=dict(received.iter_rows()),
             results=_count(results, "name"),
@@ -138,7 +138,7 @@ class Labelling:
         return rows.drop("unread")
 
     def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
-        without = rows["time"].null_count() if self._task.columns.time else 0
+        without = rows["time"].null_count() if self._task.columns.time is not None else 0
         if self._task.time_range is None:
             self.figures += Figures(rows_without_time=without)
             return rows
@@ -166,15 +166,19 @@ def standard(frame: pl.DataFrame, columns: Columns, first_place: int = 0, id_pre
     roles = {"id": columns.id, "text": columns.text, "source": columns.source, "author": columns.author}
     # Columns are taken by name, never through an expression: a name like ^.*$ would be read as a pattern.
     values = {role: _text(frame, name).alias(role) for role, name in roles.items()}
-    time = as_moments(frame.get_column(columns.time)) if columns.time else pl.Series([None] * frame.height, dtype=MOMENT)
+    time = (
+        as_moments(frame.get_column(columns.time).alias("time"))
+        if columns.time is not None
+        else pl.Series([None] * frame.height, dtype=MOMENT)
+    )
     author = pl.col("author").replace("", None)
     numbered = pl.lit(id_prefix) + (pl.col("place") + 1).cast(pl.String)
     return pl.DataFrame([place.alias("place"), *values.values(), time.alias("time"), _unread(frame, roles.values())]).select(
         "place",
-        (pl.col("id").fill_null("") if columns.id else numbered).alias("id"),
+        (pl.col("id").fill_null("") if columns.id is not None else numbered).alias("id"),
         "text",
         "source",
-        (pl.col("source").fill_null("") + "_" + author if columns.source else author).alias("source_author"),
+        (pl.col("source").fill_null("") + "_" + author if columns.source is not None else author).alias("source_author"),
         "time",
         "unread",
     )
@@ -237,7 +241,7 @@ def _decoded(value: bytes | None) -> str | None:
 
 def _unread(frame: pl.DataFrame, names: Iterable[str | None]) -> pl.Series:
     unread = pl.Series("unread", [None] * frame.height, dtype=pl.String)
-    for name in dict.fromkeys(name for name in names if name):
+    for name in dict.fromkeys(name for name in names if name is not None):
         column = frame.get_column(name)
         if column.dtype == pl.Binary:
             unread = unread.set(column.is_not_null() & _text(frame, name).is_null(), name)

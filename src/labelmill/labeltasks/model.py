@@ -36,7 +36,9 @@ class Columns:
     @property
     def needed(self) -> list[str]:
         """Each column once, in a fixed order."""
-        return list(dict.fromkeys(name for name in (self.id, self.source, self.author, self.text, self.time) if name))
+        return list(
+            dict.fromkeys(name for name in (self.id, self.source, self.author, self.text, self.time) if name is not None)
+        )
 
 
 def choose_columns(asked: Mapping[str, str | None], table: TableInfo) -> Columns:

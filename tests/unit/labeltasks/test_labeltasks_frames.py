@@ -242,8 +242,9 @@ def test_bytes_that_are_no_text_reject_their_row_only() -> None:
 def test_a_column_may_have_any_name(name: str) -> None:
     """Also one that polars would read as a pattern."""
     frame = pl.DataFrame({name: ["tom"], "tother": ["amy"]})
-    labelling = run(make_task(columns=Columns(text=name, author=name)), frame)
+    labelling = run(make_task(columns=Columns(text=name, author=name, time=name)), frame)
     assert labelling.results().select("panel", "source_author").rows() == [("/male", "tom")]
+    assert labelling.figures.rows_without_time == 1
 
 
 @pytest.mark.parametrize("pattern", [(0, 1), (1, 0, 1), (0, 1, 0), (0, 0, 2)])
