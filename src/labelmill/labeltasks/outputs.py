@@ -206,7 +206,8 @@ class TableOutput:
     def _check_table(self, inspector: sa.Inspector, table: sa.Table) -> None:
         if len(table.name.encode()) > LONGEST_NAME:
             raise BadSource(
-                f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where=str(self._location),
+                f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.",
+                where="name" if self._task.source_map is None else "source map",
                 way_out="Give a shorter name: --name, or the name in the source map.",
             )  # fmt: skip
         if table.name.casefold() == self._source_table:

@@ -114,7 +114,7 @@ class TestRefusals:
         with pytest.raises(Conflict, match="exists") as caught:
             write_file(path, frames(1), SCHEMA)
         assert str(path) == caught.value.where
-        assert "overwritten" in caught.value.way_out
+        assert "--overwrite" in caught.value.way_out
         assert path.read_text() == "precious"
         assert write_file(path, frames(1), SCHEMA, overwrite=True) == 10
         assert [path] == list(tmp_path.iterdir())

@@ -53,7 +53,7 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise Conflict(
             "The file exists already.",
             where=str(path),
-            way_out="Name another file, or say that it may be overwritten (`--overwrite`).",
+            way_out="Say --overwrite, or name another file.",
         )
 
 
