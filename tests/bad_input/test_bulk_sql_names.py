@@ -161,8 +161,8 @@ def test_a_secret_in_the_query_of_a_url_is_refused_and_not_told(url, name):
 @pytest.mark.parametrize("name", ["passfile", "sslkey", "ssl_key"])
 def test_the_name_of_a_file_with_a_secret_is_no_secret_to_refuse(name):
     """It is masked where it is shown all the same, and everything else of the query is shown."""
-    location = parse_location(f"postgresql://ann:{SECRET}@host/db?{name}=/home/ann/file&sslmode=require::posts")
-    assert location.url.query[name] == "/home/ann/file"
+    location = parse_location(f"postgresql://ann:{SECRET}@host/db?{name}=/srv/ann/file&sslmode=require::posts")
+    assert location.url.query[name] == "/srv/ann/file"
     assert str(location) == f"postgresql+psycopg://ann:***@host/db?{name}=***&sslmode=require::posts"
 
 
