@@ -22,12 +22,14 @@ def usage():
     return process.num_fds(), threading.active_count(), process.memory_info().rss
 
 
-def assert_flat(cycle, *, times, warm_up, allowed_mb):
+def assert_flat(cycle, *, times, warm_up, allowed_mb, settle=lambda: None):
     for _ in range(warm_up):
         cycle()
+    settle()
     descriptors, threads, memory = usage()
     for _ in range(times):
         cycle()
+    settle()
     after = usage()
     assert after[:2] == (descriptors, threads)
     assert (after[2] - memory) / MEBIBYTE < allowed_mb
@@ -55,7 +57,8 @@ def test_p27_a_thousand_workers_come_and_go(lab):
         with lab.worker() as worker:
             worker.run_next()
 
-    assert_flat(cycle, times=1000, warm_up=30, allowed_mb=25)
+    # The pool keeps what two threads once needed at a time: that is no leak, and it is given back before counting.
+    assert_flat(cycle, times=1000, warm_up=30, allowed_mb=25, settle=lab.database.engine.dispose)
     assert lab.alive() == []
 
 
