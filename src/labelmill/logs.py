@@ -57,6 +57,7 @@ def configure(level: str = "info", log_format: str = "console") -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+        library.setLevel(logging.NOTSET)  # ours holds, also where the library has set its own
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

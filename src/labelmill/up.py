@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -101,7 +100,5 @@ def _serve_web() -> None:
     from labelmill import cli
     from labelmill.jobs.child import stop_with_parent
 
-    # The parent has greeted already: the link to sign in should not scroll away behind the server's own words.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     stop_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM), seconds=WEB_GRACE_SECONDS)
     raise typer.Exit(cli.run(["web"]))

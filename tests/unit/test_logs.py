@@ -360,3 +360,10 @@ def test_a_closed_stderr_does_not_stop_the_work():
     program = "import sys; from labelmill import logs; logs.configure(); sys.stderr.close(); logs.get_logger('x').error('y'); print('on')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "on\n"
+
+
+def test_a_level_that_a_library_set_itself_does_not_hold(capsys):
+    """A server that was configured in this process before has no say in what is logged."""
+    logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
+    logs.configure("info", "json")
+    assert logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO)

@@ -30,8 +30,14 @@ def lab_url(request, tmp_path, kept_database):
 @pytest.fixture
 def lab(lab_url, tmp_path):
     made = Lab(lab_url, tmp_path)
+    # What a process of the test before wrote at its very end would be found here.
+    _wipe(made)
     yield made
+    _wipe(made)
+    made.close()
+
+
+def _wipe(made):
     with made.database.write() as connection:
         for table in (job_steps, jobs, workers):
             connection.execute(sa.delete(table))
-    made.close()
