@@ -1,8 +1,8 @@
 # Every target works from a clean clone: it makes .venv first when that is missing or older than the requirements.
 SHELL := bash
 BIN := .venv/bin
-# Test processes. Many tests wait for servers, leases and limits more than they compute: twice the cores is the quickest.
-WORKERS ?= 4
+# Test processes. Many tests wait for servers, leases and limits more than they compute: more than the cores is the quickest.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
