@@ -1,85 +1,104 @@
-"""Author names at real frequencies, and rules that find about a fifth of them; the same every time."""
+"""The names that authors and rules are made of: lists of real names where they are at hand, else made-up ones."""
 
 from __future__ import annotations
 
-import random
+import gzip
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "data"
-OUT = ROOT / "benchmarks" / "out"
-#: The share of authors whose name holds a given name; the others are handles that no rule knows.
-NAMED = 0.22
-#: One in so many of the named is Chinese.
-CHINESE_EVERY = 4
-KEYWORDS = 1000
-_SURNAMES = "陳林黃張李王吳劉蔡楊許鄭謝郭洪曾邱廖賴徐"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+#: Each label with its group, and how many of its keywords are Latin names or beginnings of Chinese and Japanese ones.
+LABELS = {
+    "/male": ("gender", 250), "/female": ("gender", 250), "/young": ("age", 140), "/senior": ("age", 140),
+    "/chinese": ("region", 100), "/japanese": ("region", 100),
+}  # fmt: skip
+#: How Chinese and Japanese names of one gender end.
+ENDS = {"/male": "郎夫雄彦男介助太史龍", "/female": "子美香奈恵代里芳玉貞"}
+#: A Latin name of so many letters is looked for anywhere; a shorter one, which other words hold, as the first word only.
+LONG = 6
+#: Which Latin names each label takes, one after the other; ``year`` is the mean year of birth.
+LATIN = {
+    "/young": pl.col("year") >= 1995, "/senior": pl.col("year") <= 1945,
+    "/male": pl.col("male_share") >= 0.9, "/female": pl.col("male_share") <= 0.1,
+}  # fmt: skip
 
 
-def given_names() -> pl.DataFrame:
-    """Return name, male_share and count, most frequent first: the US registry where it is at hand, else a made-up list."""
-    path = SHARED / "ssa_names" / "name_totals.csv.gz"
-    if path.exists():
-        frame = pl.read_csv(path)
-        return frame.select("name", "male_share", count=pl.col("male") + pl.col("female")).sort(
-            "count", "name", descending=True
-        )
-    made = [
-        (f"{first}{last}{number}", number % 2, 1_000_000 // (number + 1))
-        for number in range(3000)
-        for first, last in [("ka", "ron")]
-    ]
-    return pl.DataFrame(made, schema=["name", "male_share", "count"], orient="row")
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    #: name, male_share, year (mean of birth) and count, most frequent first.
+    latin: pl.DataFrame
+    chinese: pl.Series
+    japanese: pl.Series
+    origin: str
 
 
-def make_posts(rows: int, seed: int = 7) -> pl.DataFrame:
-    """Return ``rows`` posts (id, s_id, author, post_time) by about rows / 1.4 distinct authors; about 20 % carry a name of the rules."""
-    draw = random.Random(seed)
-    names = given_names()
-    weights = names["count"].cum_sum()
-    uniform = pl.Series([draw.random() for _ in range(rows)])
-    number = pl.Series([draw.randrange(rows) for _ in range(rows)])
-    name = names["name"].gather(weights.search_sorted(uniform * weights[-1]).clip(0, names.height - 1))
-    surname = pl.Series(list(_SURNAMES)).gather(number % len(_SURNAMES))
-    frame = pl.DataFrame(
-        {"number": number, "name": name, "surname": surname, "kind": pl.Series([draw.random() for _ in range(rows)])}
+@cache
+def names() -> Names:
+    """Return the lists: US registry and Chinese-Names-Corpus, or made-up ones where one of the two is missing."""
+    if not (SHARED / "ssa_names").exists() or not (SHARED / "chinese_names_corpus").exists():
+        return _made_up()
+    by_year = pl.scan_parquet(SHARED / "ssa_names" / "names_by_year.parquet")
+    births = pl.col("count").cast(pl.Int64)
+    latin = by_year.group_by("name").agg(
+        male_share=births.filter(pl.col("sex") == "M").sum() / births.sum(),
+        year=(pl.col("year") * births).sum() / births.sum(),
+        count=births.sum(),
     )
-    chinese = pl.Series(list("明美芬華玲偉雅志")).gather(number % 8)
-    return frame.with_columns(given=chinese).select(
-        id=pl.format("{}_F", pl.int_range(pl.len()).cast(pl.String).str.zfill(9)),
-        s_id=pl.format("WH_F{}", (pl.col("number") % 7).cast(pl.String).str.zfill(4)),
-        author=pl.when(pl.col("kind") < NAMED * (1 - 1 / CHINESE_EVERY))
-        .then(pl.format("{} {}", "name", pl.col("number") % 900))
-        .when(pl.col("kind") < NAMED)
-        .then(pl.format("{}{}{}", "surname", "given", pl.col("number") % 50))
-        .otherwise(pl.format("user_{}_xq", "number")),
-        post_time=(pl.datetime(2020, 1, 1) + pl.duration(seconds=pl.int_range(pl.len()) * 25 % 63_000_000)).dt.cast_time_unit(
-            "us"
-        ),
+    return Names(
+        latin=latin.sort("count", "name", descending=True).collect(),
+        chinese=_corpus("ancient_names_25w"),
+        japanese=_corpus("japanese_names_18w"),
+        origin="US registry of first names by frequency, Chinese-Names-Corpus",
     )
 
 
-def make_rules(keywords: int = KEYWORDS) -> RuleSet:
-    """Return ``keywords`` given names, Latin at the start and Chinese anywhere, for /male and /female."""
-    top = given_names().filter(pl.col("name").str.len_chars() >= 3).head(keywords - 8)
-    latin = [
-        Rule("/male" if share > 0.5 else "/female", Kind.KEYWORD, Match.START, f"{name.lower()} ")
-        for name, share in top.select("name", "male_share").iter_rows()
-    ]
-    chinese = [
-        Rule("/male" if sign in "明華偉志" else "/female", Kind.KEYWORD, Match.PARTIALLY, sign) for sign in "明美芬華玲偉雅志"
-    ]
-    return RuleSet("names", (Label("/male", "gender"), Label("/female", "gender")), (*latin, *chinese))
+def _corpus(name: str) -> pl.Series:
+    """Return the names of one list of the corpus, without its three lines of preamble."""
+    text = gzip.decompress((SHARED / "chinese_names_corpus" / f"{name}.txt.gz").read_bytes()).decode("utf-8-sig")
+    return pl.Series("name", text.splitlines()[3:])
 
 
-def parquet_of(rows: int) -> Path:
-    """Return a Parquet file of so many posts, made when it is not there."""
-    path = OUT / f"posts-{rows}.parquet"
-    if not path.exists():
-        OUT.mkdir(parents=True, exist_ok=True)
-        make_posts(rows).write_parquet(path)
-    return path
+def _made_up() -> Names:
+    """Return names of random syllables; the n-th Latin one is n times rarer than the first."""
+    number = pl.DataFrame({"number": range(3000)})
+    syllables = pl.Series(["ka", "ron", "mi", "tel", "so", "lan", "vi", "dor", "ne", "bur", "gal", "pim", "ze", "hof"])
+    parts = [syllables.gather(number["number"] // 14**place % 14) for place in range(3)]
+    latin = number.select(
+        name=pl.concat_str(parts).str.to_titlecase(),
+        male_share=(pl.col("number") % 2).cast(pl.Float64),
+        year=pl.col("number") % 120 + 1900.0,
+        count=1_000_000 // (pl.col("number") + 1),
+    )
+    first, second, last = "陳林黃張李王吳劉蔡楊", "鈴木佐藤高橋田中村山", "明之元德卿子美郎雄芳"
+    chinese = [one + two + three for one in first for two in last for three in last]
+    japanese = [one + two + three for one in second for two in second for three in last]
+    return Names(latin=latin, chinese=pl.Series(chinese), japanese=pl.Series(japanese), origin="made up")
+
+
+def make_rules() -> RuleSet:
+    """Return the rules of ``LABELS``: 1,000 keywords, the same ones every time."""
+    lists = names()
+    rest, rules = lists.latin.filter(pl.col("name").str.len_chars() >= 3), []
+    for label, which in LATIN.items():
+        chosen = rest.filter(which).head(LABELS[label][1])
+        rest = rest.join(chosen, on="name", how="anti", maintain_order="left")
+        rules += [_latin(label, name.lower()) for name in chosen["name"]]
+    rules += _beginnings("/chinese", lists.chinese, 1) + _beginnings("/japanese", lists.japanese, 2)
+    rules += [Rule(label, Kind.KEYWORD, Match.END, sign) for label, signs in ENDS.items() for sign in signs]
+    return RuleSet("names", tuple(Label(label, group) for label, (group, _) in LABELS.items()), tuple(rules))
+
+
+def _latin(label: str, name: str) -> Rule:
+    long = len(name) >= LONG
+    return Rule(label, Kind.KEYWORD, Match.PARTIALLY if long else Match.START, name if long else f"{name} ")
+
+
+def _beginnings(label: str, full: pl.Series, characters: int) -> list[Rule]:
+    """Return the rules for the most frequent beginnings of full names: family names, most of them."""
+    counted = full.str.slice(0, characters).alias("start").value_counts().sort("count", "start", descending=True)
+    return [Rule(label, Kind.KEYWORD, Match.START, start) for start in counted["start"].head(LABELS[label][1])]
