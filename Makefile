@@ -4,6 +4,9 @@ BIN := .venv/bin
 # Test processes. Many tests wait for servers, leases and limits more than they compute: more than the cores is the quickest.
 WORKERS ?= 3
 PYTEST_ARGS ?=
+# Manifests are read as the oldest and the newest cluster that we mean would read them.
+MANIFESTS = $(filter-out %/kustomization.yaml,$(wildcard deploy/k8s/*/*.yaml))
+CLUSTERS := 1.30 1.37
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench chaos clean
@@ -11,7 +14,7 @@ PYTEST_ARGS ?=
 help:
 	@echo "make demo    install, make sample data, label it, leave the web page running"
 	@echo "make test    install, find or start the servers, run the tests"
-	@echo "make lint    style, types, arrows between packages, sizes, tracked files"
+	@echo "make lint    style, types, arrows between packages, sizes, tracked files, deployment files"
 	@echo "make bench   measure speed and memory (minutes)"
 	@echo "make chaos   kill and restart real servers under load (minutes)"
 	@echo "make setup   install everything into .venv, nothing else"
@@ -33,6 +36,9 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_sizes.py
 	$(BIN)/python scripts/check_tracked.py
+	$(BIN)/hadolint deploy/Containerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose*.yaml
+	$(foreach cluster,$(CLUSTERS),$(BIN)/kubernetes-validate --quiet --strict -k $(cluster) $(MANIFESTS) &&) true
 
 bench: .venv/.dev
 	@scripts/run-benchmarks
