@@ -1,7 +1,8 @@
 """Rule sets: ordered labels with keyword and regex rules, matched in one vectorised pass.
 
-``label(batch, rule_set)`` is the pure function: a batch in, its labels out. ``compile_rules`` gives a Matcher for many batches;
-``load`` and ``save`` read and write rule files; ``check``, ``explain`` and ``stats`` tell what a rule set is worth.
+``label(batch, rule_set)`` is the pure function: a batch in, its labels out. ``compile_rules`` gives a Matcher for many batches,
+``Stripper`` removes from texts what the rules match; ``load`` and ``save`` read and write rule files; ``check``, ``explain`` and
+``stats`` tell what a rule set is worth.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from labelmill.rules.model import Kind, Label, Match, Rule, RuleSet, Tie
 from labelmill.rules.readers.loaded import CHINESE_LABELS, Loaded, Note
 from labelmill.rules.stats import Stats, stats
 from labelmill.rules.stored import Packed, RuleSetInfo, StoredRuleSet, Version, pack, parse_reference
+from labelmill.rules.stripping import Stripper
 
 __all__ = [
     "CHINESE_LABELS",
@@ -39,6 +41,7 @@ __all__ = [
     "Severity",
     "Stats",
     "StoredRuleSet",
+    "Stripper",
     "Tie",
     "Version",
     "check",

@@ -23,20 +23,26 @@ def to_dict(rule_set: RuleSet) -> dict[str, Any]:
     }
 
 
-def from_dict(value: object, *, name: str = "rules") -> RuleSet:
+def from_dict(value: object, *, name: str = "rules", default_label: str = "") -> RuleSet:
     """Return the rule set of a JSON document, or raise BadRules that names the label or rule (1-based) at fault.
 
     Needed are ``labels`` (names, or objects with ``name`` and perhaps ``group``) and ``rules``; ``name`` serves where the
-    document has none.
+    document has none. With ``default_label`` rules that name no label get this one, and labels need not be listed.
     """
-    fields = _object(value, "the rule set", needed=("labels", "rules"), known=_SET_FIELDS)
+    needed = ("rules",) if default_label else ("labels", "rules")
+    fields = _object(value, "the rule set", needed=needed, known=_SET_FIELDS)
     case_sensitive = fields.get("case_sensitive", False)
     if not isinstance(case_sensitive, bool):
         raise BadRules(f"case_sensitive is {repr(case_sensitive)[:80]}.", where="the rule set", way_out="Write true or false.")
+    labels = [_label(item, number) for number, item in enumerate(_list({"labels": [], **fields}, "labels"), start=1)]
+    rules = [_rule(item, number, default_label) for number, item in enumerate(_list(fields, "rules"), start=1)]
+    if default_label:
+        listed = {label.name for label in labels}
+        labels += [Label(name) for name in dict.fromkeys(rule.label for rule in rules) if name not in listed]
     return RuleSet(
         name=_text(fields.get("name", name), "name", "the rule set"),
-        labels=tuple(_label(item, number) for number, item in enumerate(_list(fields, "labels"), start=1)),
-        rules=tuple(_rule(item, number) for number, item in enumerate(_list(fields, "rules"), start=1)),
+        labels=tuple(labels),
+        rules=tuple(rules),
         tie=_choice(Tie, fields.get("tie", Tie.DROP.value), "tie", "the rule set"),
         case_sensitive=case_sensitive,
     )
@@ -63,12 +69,13 @@ def _placed(name: str, group: str, place: str) -> Label:
         raise BadRules(error.message, where=place, way_out=error.way_out) from error
 
 
-def _rule(item: object, number: int) -> Rule:
+def _rule(item: object, number: int, default_label: str) -> Rule:
     place = f"rule {number}"
-    fields = _object(item, place, needed=("label", "kind", "content"), known=("label", "kind", "match", "content"))
+    needed = ("kind", "content") if default_label else ("label", "kind", "content")
+    fields = _object(item, place, needed=needed, known=("label", "kind", "match", "content"))
     match = fields.get("match")
     return Rule(
-        label=_text(fields["label"], "label", place),
+        label=_text(fields.get("label", default_label), "label", place) or default_label,
         kind=_choice(Kind, fields["kind"], "kind", place),
         match=None if match is None else _choice(Match, match, "match", place),
         content=_text(fields["content"], "content", place),

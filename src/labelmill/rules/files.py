@@ -41,21 +41,27 @@ def form_of(path: Path) -> Form:
 
 
 def load(
-    path: Path, *, name: str | None = None, predict_type: str | None = None, dictionary: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    name: str | None = None,
+    predict_type: str | None = None,
+    dictionary: Mapping[str, str] | None = None,
+    default_label: str = "",
 ) -> Loaded:
     """Read a rule set of any form, with notes on what was guessed.
 
     ``name`` is by default that of the file or folder (a JSON document's own name goes first); ``predict_type`` chooses among the files
-    of a folder; ``dictionary`` translates the labels of a CSV file. Raises NotFound, BadFile, BadRules and TooLarge.
+    of a folder; ``dictionary`` translates the labels of a CSV file; with ``default_label`` the rules of a CSV or JSON file may name no
+    label. Raises NotFound, BadFile, BadRules and TooLarge.
     """
     given = name or path.resolve().stem
     match form_of(path):
         case Form.FOLDER:
             return read_folder(path, name=given, predict_type=predict_type)
         case Form.CSV:
-            return read_table(path, name=given, dictionary=dictionary)
+            return read_table(path, name=given, dictionary=dictionary, default_label=default_label)
         case Form.JSON:
-            return Loaded(_read_json(path, given))
+            return Loaded(_read_json(path, given, default_label))
 
 
 def save(rule_set: RuleSet, path: Path, *, predict_type: str = DEFAULT_PREDICT_TYPE) -> tuple[str, ...]:
@@ -85,7 +91,7 @@ def _lost(rule_set: RuleSet) -> tuple[str, ...]:
     )
 
 
-def _read_json(path: Path, name: str) -> RuleSet:
+def _read_json(path: Path, name: str, default_label: str) -> RuleSet:
     text = read_text(path)
     try:
         value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
@@ -96,7 +102,7 @@ def _read_json(path: Path, name: str) -> RuleSet:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadFile(f"The file is not usable JSON: {reason}.", where=str(path), way_out="Correct the JSON.") from error
     try:
-        return from_dict(value, name=name)
+        return from_dict(value, name=name, default_label=default_label)
     except BadRules as error:
         place = f"{path}, {error.where}" if error.where else str(path)
         raise BadRules(error.message, where=place, way_out=error.way_out) from error

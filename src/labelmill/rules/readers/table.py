@@ -13,7 +13,7 @@ from labelmill.rules.readers.loaded import Loaded, Note, in_one_group
 from labelmill.rules.readers.text import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 COLUMNS: Final = ("content", "label", "rule_type", "match_type")
@@ -28,16 +28,17 @@ _MATCHES: Final = {
 _SEPARATORS: Final = re.compile(r"[,，、;]")  # noqa: RUF001 - the full-width comma is what is meant
 
 
-def read_table(path: Path, *, name: str, dictionary: Mapping[str, str] | None = None) -> Loaded:
+def read_table(path: Path, *, name: str, dictionary: Mapping[str, str] | None = None, default_label: str = "") -> Loaded:
     """Read a CSV (or tab-separated) file; labels stand in the order in which they first occur, all in one group.
 
     With ``dictionary`` a label becomes ``/`` and its translation, or ``/`` and its own name where it has none; without, it stays as
-    written. An unknown match type is read as ``partially``, with a note. Raises NotFound, BadFile and BadRules with file and line.
+    written. With ``default_label`` rows may have no label, or the file no such column: they get this one. An unknown match type is
+    read as ``partially``, with a note. Raises NotFound, BadFile and BadRules with file and line.
     """
     notes: list[Note] = []
     rules: list[Rule] = []
-    for place, row in _rows(path):
-        label = row["label"].strip()
+    for place, row in _rows(path, [column for column in COLUMNS if column != "label" or not default_label]):
+        label = row.get("label", "").strip() or default_label
         if dictionary is not None:
             label = "/" + dictionary.get(label.removeprefix("/"), label.removeprefix("/"))
         rules += _rules(row, label, place, notes)
@@ -53,7 +54,7 @@ def write_table(rule_set: RuleSet, path: Path) -> None:
             writer.writerow((rule.content, rule.label, rule.kind.value, rule.match.value if rule.match else ""))
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield place and cells of each row that is not blank."""
     text = read_text(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
@@ -61,7 +62,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     line = 1
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
-        _check_header(path, header)
+        _check_header(path, header, needed)
         line = reader.line_num + 1
         for cells in reader:
             place, line = f"{path}:{line}", reader.line_num + 1
@@ -77,11 +78,11 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         ) from error
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    faults = [f"The column {name!r} is missing." for name in COLUMNS if name not in header]
+def _check_header(path: Path, header: list[str], needed: Sequence[str]) -> None:
+    faults = [f"The column {name!r} is missing." for name in needed if name not in header]
     faults += [f"The column {name!r} stands there twice." for name in COLUMNS if header.count(name) > 1]
     if faults:
-        raise BadFile(faults[0], where=f"{path}:1", way_out=f"The first line is: {','.join(COLUMNS)}.")
+        raise BadFile(faults[0], where=f"{path}:1", way_out=f"The first line is: {','.join(needed)}.")
 
 
 def _rules(row: dict[str, str], label: str, place: str, notes: list[Note]) -> Iterator[Rule]:
