@@ -1,4 +1,4 @@
-"""Tables of MariaDB and MySQL, read row by row from the wire without holding the result."""
+"""Tables of MariaDB and MySQL, streamed from the wire without holding the result."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
-from labelmill.db.bulk.batches import fetch_frames
 from labelmill.db.bulk.catalogue import inspect_entry
+from labelmill.db.bulk.mariadb_wire import fetch_columns
 from labelmill.db.bulk.model import Kind
 from labelmill.db.bulk.sql_source import SqlSource, reporting
 from labelmill.errors import BadSource
@@ -37,12 +37,14 @@ def open_mariadb(location: Location) -> SqlSource:
     """Return the table behind a MariaDB or MySQL URL; raise BadSource or Unavailable."""
     if location.url is None:
         raise BadSource("This names no database.", where=str(location), way_out="Write mariadb://user@host/db::table.")
-    arguments = {
+    arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": PATIENCE_SECONDS,
         "charset": "utf8mb4",
         "local_infile": False,
     }
+    if location.url.password:
+        arguments["password"] = str(location.url.password).encode()  # a text would be sent as Latin 1
     engine = sa.create_engine(location.url, connect_args=arguments, poolclass=NullPool)
     event.listen(engine, "connect", _prepare)
     with reporting(location), engine.connect() as connection:
@@ -61,36 +63,32 @@ class MariadbSource(SqlSource):
             query = query.where(condition)
         compiled = query.compile(dialect=self.engine.dialect)
 
-        def build(values: list[tuple[Any, ...]]) -> pl.DataFrame:
-            return pl.DataFrame([self._series(name, column) for name, column in zip(columns, values, strict=True)])
-
         connection = self.engine.raw_connection()
         try:
             cursor = _unbuffered(connection.driver_connection)
             cursor.execute(str(compiled), compiled.params)
             try:
-                yield from fetch_frames(cursor, build)
+                for values in fetch_columns(connection.driver_connection, len(columns)):
+                    yield pl.DataFrame(list(map(self._series, columns, values, _spoken(cursor))))
             finally:
                 _abandon(cursor)
         finally:
             connection.invalidate()  # closing it properly would first fetch all rows that nobody asked for
 
-    def _series(self, name: str, values: tuple[Any, ...]) -> pl.Series:
+    def _series(self, name: str, values: pl.Series, is_text: bool) -> pl.Series:
         kind = self.table.column(name).kind
+        if kind is Kind.BYTES:
+            return values.alias(name)
+        texts = (values if is_text else values.bin.encode("hex")).cast(pl.String)
         if kind is Kind.INTEGER:
             unsigned = getattr(self._types[name], "unsigned", False)
-            return pl.Series(name, values, dtype=pl.UInt64 if unsigned else pl.Int64, strict=True)
+            return texts.cast(pl.UInt64 if unsigned else pl.Int64).alias(name)
         if kind is Kind.REAL:
-            return pl.Series(name, values, dtype=pl.Float64, strict=True)
-        if kind is Kind.BYTES:
-            return pl.Series(name, values, dtype=pl.Binary, strict=True)
+            return texts.cast(pl.Float64).alias(name)
         if kind is Kind.DATETIME:
-            # Named last: polars reads a name such as ^.*$ as a pattern.
-            times = pl.Series(values, dtype=pl.String).str.to_datetime(_TIME_FORMAT, strict=False, time_unit="us")
-            return times.alias(name)
-        if any(isinstance(value, bytes) for value in values):
-            values = tuple(value.hex() if isinstance(value, bytes) else value for value in values)
-        return pl.Series(name, values, dtype=pl.String, strict=True)
+            texts = texts.str.to_datetime(_TIME_FORMAT, strict=False, time_unit="us")
+        # Named last: polars reads a name such as ^.*$ as a pattern.
+        return texts.alias(name)
 
 
 def _prepare(connection: Any, _entry: Any) -> None:
@@ -100,13 +98,14 @@ def _prepare(connection: Any, _entry: Any) -> None:
 
 
 def _unbuffered(connection: Any) -> SSCursor:
-    """Return a cursor that gives numbers as numbers and everything else as the text or bytes on the wire."""
-    from pymysql.constants import FIELD_TYPE
     from pymysql.cursors import SSCursor
 
-    whole = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG)
-    connection.decoders = dict.fromkeys(whole, int) | dict.fromkeys((FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE), float)
     return SSCursor(connection)
+
+
+def _spoken(cursor: Any) -> list[bool]:
+    """Tell of each column whether its values are text; the others (bits, a point) are bytes that say nothing to people."""
+    return [encoding is not None for encoding, _ in cursor._result.converters]  # noqa: SLF001 - PyMySQL offers no other way
 
 
 def _abandon(cursor: Any) -> None:
