@@ -74,7 +74,7 @@ def _made_up() -> Names:
         year=pl.col("number") % 120 + 1900.0,
         count=1_000_000 // (pl.col("number") + 1),
     )
-    first, second, last = "陳林黃張李王吳劉蔡楊", "鈴木佐藤高橋田中村山", "明之元德卿子美郎雄芳"
+    first, second, last = [chr(0x5300 + 23 * place) for place in range(120)], "鈴木佐藤高橋田中村山", "明之元德卿子美郎雄芳"
     chinese = [one + two + three for one in first for two in last for three in last]
     japanese = [one + two + three for one in second for two in second for three in last]
     return Names(latin=latin, chinese=pl.Series(chinese), japanese=pl.Series(japanese), origin="made up")
