@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.connections import below_data_dir, files_folder
 from labelmill.db.bulk.files import FileOptions
-from labelmill.db.bulk.location import file_at
+from labelmill.db.bulk.location import parse_location
 from labelmill.deadline import within
 from labelmill.errors import BadInput, BadRules, BadSource, Conflict, LabelmillError
 from labelmill.labeltasks import service
@@ -85,7 +85,7 @@ def source_reference(settings: Settings, source: SourceIn) -> dict[str, Any]:
     """Return the reference that a task keeps of its source."""
     if source.path is None:
         return {"connection": source.connection, "schema": source.schema_name, "table": source.table}
-    location = file_at(_checked_path(settings, source.path))
+    location = parse_location(str(_checked_path(settings, source.path)))
     if source.table is None:
         return {"path": source.path}
     if location.is_file:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from labelmill.db.bulk.files import FileOptions
+from labelmill.db.bulk.many_files import ManyFiles
 from labelmill.db.bulk.model import Kind
 from labelmill.db.bulk.open import open_source
 from labelmill.deadline import within
@@ -70,7 +71,8 @@ def _look(location: Location, options: FileOptions) -> Look:
     with open_source(location, options=options) as source:
         preview = _preview(source)
         dialect = str(source.dialect) if hasattr(source, "dialect") else None
-        return Look(location=location, table=source.table, dialect=dialect, preview=preview)
+        found = source.location if isinstance(source, ManyFiles) else location  # of several files the format is known by now
+        return Look(location=found, table=source.table, dialect=dialect, preview=preview)
 
 
 def _preview(source: Source) -> tuple[dict[str, str | None], ...]:

@@ -10,6 +10,7 @@ from urllib.parse import quote_plus
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from labelmill.db.bulk.file_pattern import Pattern
 from labelmill.errors import BadSource
 
 FILE_FORMATS = {
@@ -41,10 +42,11 @@ _URL = re.compile(r"^[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """One file (``format`` is csv, tsv, jsonl or parquet) or one database (``format`` is sqlite, postgresql or mysql).
+    """Files (``format`` is csv, tsv, jsonl or parquet) or one database (``format`` is sqlite, postgresql or mysql).
 
     Written ``posts.parquet``, ``posts.db::posts``, ``postgresql://ann@host/shop::public.posts``. ``table`` and ``schema`` are
-    what the user asked for: they are only ever looked up in the inspected catalogue.
+    what the user asked for: they are only ever looked up in the inspected catalogue. A path may be a pattern of several files
+    (``posts/2020-*.parquet``, ``posts/``); where it leaves their ending open, ``format`` is empty until they are looked for.
     """
 
     format: str
@@ -52,6 +54,8 @@ class Location:
     url: URL | None = None
     table: str | None = None
     schema: str | None = None
+    #: A folder that no file of a pattern leads out of, whatever links there are; already without links itself.
+    within: Path | None = None
 
     @property
     def is_file(self) -> bool:
@@ -62,9 +66,30 @@ class Location:
         """A short name for people: the table or the file's stem."""
         if self.table:
             return self.table
+        if pattern := self.pattern:
+            return pattern.name
         if self.path and self.path.suffix.lower() == ".gz":
             return Path(self.path.stem).stem
         return self.path.stem if self.path else str(self.url.database if self.url else "")
+
+    @property
+    def pattern(self) -> Pattern | None:
+        """The pattern that the path is, or None where it is that of one file, there or not."""
+        if self.path is None or not self.is_file:
+            return None
+        return Pattern.of(self.path, ending=self.path.suffix if self.format else "", within=self.within)
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the files that are meant, none for a server; raises BadSource where a pattern matches nothing."""
+        if pattern := self.pattern:
+            return tuple(map(pattern.path_of, pattern.files()))
+        return (self.path,) if self.path else ()
+
+    def takes(self, path: Path) -> bool:
+        """Tell whether ``path`` is one of the files that are meant, or would be if it were there: it is not one to write to."""
+        if pattern := self.pattern:
+            return pattern.takes(path)
+        return self.path is not None and self.path.resolve() == path.resolve()
 
     def same_database(self, other: Location) -> bool:
         """Tell whether both are the same database, as far as their names show it, whatever table they mean."""
@@ -91,15 +116,17 @@ def parse_location(text: str) -> Location:
     suffix = path.suffix.lower()
     if suffix in SQLITE_SUFFIXES:
         return at_url(URL.create("sqlite", database=str(path)), table=table or None)
-    if suffix in FILE_FORMATS:
-        return Location(format=FILE_FORMATS[suffix], path=path)
-    if suffix == ".gz" and (packed := FILE_FORMATS.get(Path(path.stem).suffix.lower())) in _TEXT_FORMATS:
-        return Location(format=str(packed), path=path)
-    raise BadSource(
-        f"The ending {suffix!r} is not one of a format that is known." if suffix else "This names no file or database.",
-        where=place,
-        way_out=_ways(),
-    )
+    known = format_of(path)
+    if known is None and not (place and Pattern.of(path)):
+        raise _unknown(place, suffix)
+    return Location(format=known or "", path=path)
+
+
+def format_of(path: PurePath) -> str | None:
+    """Return the format that a file's ending means, or None."""
+    suffix = path.suffix.lower()
+    packed = FILE_FORMATS.get(PurePath(path.stem).suffix.lower()) if suffix == ".gz" else None
+    return packed if packed in _TEXT_FORMATS else FILE_FORMATS.get(suffix)
 
 
 def at_url(url: URL, *, table: str | None, schema: str | None = None) -> Location:
@@ -117,8 +144,11 @@ def at_url(url: URL, *, table: str | None, schema: str | None = None) -> Locatio
 
 
 def file_at(path: PurePath) -> Location:
-    """Return the location of one file, from its ending."""
-    return parse_location(str(path))
+    """Return the location of one file or database, from its ending."""
+    location = parse_location(str(path))
+    if not location.format:
+        raise _unknown(str(path), path.suffix)
+    return location
 
 
 def shown_url(url: URL) -> str:
@@ -148,6 +178,11 @@ def _parse_url(text: str) -> URL:
             way_out=f"Write the password before the host: {url.get_backend_name()}://user:password@host/database.",
         )
     return url
+
+
+def _unknown(place: str, suffix: str) -> BadSource:
+    message = f"The ending {suffix!r} is not one of a format that is known." if suffix else "This names no file or database."
+    return BadSource(message, where=place, way_out=_ways())
 
 
 def _ways() -> str:

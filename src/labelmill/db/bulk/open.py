@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labelmill.db.bulk.files import FileOptions, open_file
+from labelmill.db.bulk.many_files import ManyFiles
 from labelmill.db.bulk.sql import open_table
 
 if TYPE_CHECKING:
@@ -15,5 +16,10 @@ _DETECT = FileOptions()
 
 
 def open_source(location: Location, *, options: FileOptions = _DETECT) -> Source:
-    """Return the file or table at ``location``, opened for reading only; raises BadSource, BadFile or Unavailable."""
+    """Return the files or the table at ``location``, opened for reading only; raises BadSource, BadFile or Unavailable.
+
+    Several files are looked for when their columns or rows are asked for.
+    """
+    if location.pattern is not None:
+        return ManyFiles(location, options)
     return open_file(location, options=options) if location.is_file else open_table(location)

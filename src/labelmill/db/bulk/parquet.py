@@ -120,7 +120,7 @@ class ParquetFile(FileSource):
 
     def _read_schema(self) -> pl.Schema:
         try:
-            schema = pl.read_parquet_schema(self.path)
+            schema = pl.scan_parquet(self.path, glob=False).collect_schema()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise self._damaged(error, "its schema") from error
         if len(schema) > COLUMN_LIMIT:
