@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from labelmill.accounts.secret import Keys, load_keys
 from labelmill.connections import service as connections
-from labelmill.connections.files import below_data_dir
+from labelmill.connections.files import below_data_dir, files_folder
 from labelmill.db import migrate
 from labelmill.db.bulk.location import Location, parse_location
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
+from labelmill.errors import BadSettings
 from labelmill.jobs.registry import Registry
 from labelmill.jobs.runtime import Runtime
 from labelmill.jobs.waker import PollingWaker, Waker
 from labelmill.labeltasks.jobs import LabelTaskSteps
-from labelmill.labeltasks.places import Box, Places
+from labelmill.labeltasks.places import Box, Places, in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,12 +57,23 @@ class App:
             resolve=resolve,
             below=self._below,
             box=Box(lambda: self.keys.fernet("label-task-url")),
+            configured=self._configured,
         )
+
+    def _configured(self, side: str, schema: str | None, table: str | None) -> Location:
+        url = self.settings.input_database if side == "input" else self.settings.output_database
+        if url is None:
+            raise BadSettings(
+                f"The settings name no database to {'read from' if side == 'input' else 'write to'}.",
+                where=f"LABELMILL_{side.upper()}_HOST", way_out=f"Set LABELMILL_{side.upper()}_URL, or the host, user and schema.",
+            )  # fmt: skip
+        return in_schema(url, schema, table)
 
     def _below(self, path: str) -> Location:
         # The file is checked without the table behind it: a link must not hide in front of "::".
         file, separator, table = path.partition("::")
-        return parse_location(f"{below_data_dir(self.settings, file)}{separator}{table}")
+        location = parse_location(f"{below_data_dir(self.settings, file)}{separator}{table}")
+        return replace(location, within=files_folder(self.settings).resolve())
 
     @cached_property
     def registry(self) -> Registry:

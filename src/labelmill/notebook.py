@@ -44,7 +44,7 @@ def label(
             start=start, end=end, **options,
         )  # fmt: skip
         task = service.prepare(request, app.places)
-        job = app.database.transact(service.start, task, limits=app.runtime.limits)
+        job = service.begin(app.database, app.places, task, limits=app.runtime.limits)
         require_success(run_or_watch(app.runtime, job.id))
         with app.database.read() as connection:
             return service.report(connection, job.id)

@@ -22,16 +22,22 @@ log = structlog.get_logger(__name__)
 
 #: The parent kills at the end of the time to stop; only an orphan waits longer.
 GRACE_SECONDS = 5.0
+#: Seconds between two looks for a step of the one job that is served.
+JOB_LOOK_SECONDS = 0.1
 
 
-def serve_child(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> None:
-    """Run steps until the parent closes our standard input or dies; a step that does not end in time is left to the lease."""
+def serve_child(runtime: Runtime, *, worker_id: str, queues: Sequence[str], job_id: str | None = None) -> None:
+    """Run steps until the parent closes our standard input or dies; a step that does not end in time is left to the lease.
+
+    With ``job_id`` only that job's steps; once it has ended the process waits for its parent.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     stop_with_parent(stop.set, seconds=runtime.settings.stop_seconds + GRACE_SECONDS)
     with WorkerProcess(runtime, worker_id=worker_id, queues=queues, stop=stop) as process:
-        process.poll()
+        process.poll(job_id=job_id, seconds=JOB_LOOK_SECONDS if job_id else None)
+        stop.wait()
 
 
 def stop_with_parent(stop: Callable[[], object], *, seconds: float) -> None:

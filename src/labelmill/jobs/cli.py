@@ -98,6 +98,7 @@ def cancel(context: typer.Context, job: JobId, json: JsonOption = False) -> None
     with closing(bootstrap.build(settings_of(context))) as application:
         found = _find(application.runtime, job)
         found = application.database.transact(service.cancel, found.id)
+        application.runtime.mirror(found)
     _print_state(found, json=json)
 
 
@@ -108,6 +109,7 @@ def retry(context: typer.Context, job: JobId, json: JsonOption = False) -> None:
         found = _find(application.runtime, job)
         found = application.database.transact(service.retry, found.id)
         application.runtime.wake(found.id)
+        application.runtime.mirror(found)
     _print_state(found, json=json)
 
 
@@ -116,6 +118,7 @@ def worker(
     queue: Annotated[list[str] | None, typer.Option(help="Take jobs from this queue; may be repeated.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=1024, help="How many worker processes.")] = None,
     child: Annotated[str | None, typer.Option(hidden=True, help="Be one of the worker processes, under this name.")] = None,
+    job: Annotated[str | None, typer.Option(hidden=True, help="As a child: run this job only.")] = None,
 ) -> None:
     """Run jobs as they come, in processes that are held to their limits and restarted, until SIGTERM or Ctrl-C."""
     if queue:
@@ -123,7 +126,7 @@ def worker(
     settings = settings_of(context)
     with closing(bootstrap.build(settings)) as application:
         if child:
-            serve(application.runtime, child)
+            serve(application.runtime, child, job)
             return
         from labelmill.jobs.supervisor import Supervisor, worker_children
 
@@ -132,13 +135,14 @@ def worker(
         supervisor.run()
 
 
-def serve(runtime: Runtime, worker_id: str) -> None:
-    """Be a worker process: woken by messages where there is a broker, else looking into the database."""
+def serve(runtime: Runtime, worker_id: str, job_id: str | None = None) -> None:
+    """Be a worker process: woken by messages where there is a broker, else, or for one job only, looking into the database."""
     queues = runtime.settings.queues
-    if runtime.settings.broker_url is None:
+    if runtime.settings.broker_url is None or job_id:
         from labelmill.jobs.child import serve_child
 
-        serve_child(runtime, worker_id=worker_id, queues=queues)
+        # Serving no queue where it is there for one job: nobody else should wait for it.
+        serve_child(runtime, worker_id=worker_id, queues=() if job_id else queues, job_id=job_id)
     else:
         from labelmill.jobs.celery import serve_celery
 

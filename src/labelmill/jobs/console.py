@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 HOUR, MINUTE = 3600, 60
 
 
-def follow(runtime: Runtime, job: Job) -> Job:
+def follow(runtime: Runtime, job: Job, *, workers: int = 1) -> Job:
     """Run the job here, or watch the worker that runs it, with a bar on the terminal; return it as it ended."""
     with bar(job) as tell:
-        return run_or_watch(runtime, job.id, on_progress=tell)
+        return run_or_watch(runtime, job.id, on_progress=tell, workers=workers)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from labelmill.errors import JobCancelled, JobStopped, Unavailable, WorkerStoppi
 from labelmill.ids import new_id
 from labelmill.jobs import leases, limits, presence, service
 from labelmill.jobs.model import JobState
+from labelmill.jobs.supervisor import Supervisor, worker_children
 from labelmill.jobs.sweep import Sweep, release_workers
 from labelmill.jobs.worker import WorkerProcess
 
@@ -35,9 +36,12 @@ BEATS_MISSED = 2.5
 PATIENCE_SECONDS = 5.0
 
 
-def run_or_watch(runtime: Runtime, job_id: str, *, on_progress: Callable[[Job], None] = lambda _job: None) -> Job:
+def run_or_watch(
+    runtime: Runtime, job_id: str, *, on_progress: Callable[[Job], None] = lambda _job: None, workers: int = 1
+) -> Job:
     """Return the job once it has ended, however it ended; ``on_progress`` gets it four times a second until then.
 
+    Where no worker serves its queue it is run here: in this process, or in as many ``workers`` of its own as are asked for.
     Workers that die while they are watched are replaced by this process. A step that runs here is held to its limits, but code
     that never lets another thread of Python run can only be stopped where a worker process runs it. Raises WorkerStopping at
     Ctrl-C, with the job left queued (or with its worker), and JobStopped when a step here exceeds a limit.
@@ -45,8 +49,11 @@ def run_or_watch(runtime: Runtime, job_id: str, *, on_progress: Callable[[Job], 
     while not (job := load(runtime, job_id)).ended:
         if has_live_worker(runtime, job.queue):
             _watch(runtime, job, on_progress)
+        elif workers > 1:
+            _run_in_children(runtime, job_id, workers, on_progress)
         else:
             _run_here(runtime, job_id, on_progress)
+    runtime.mirror(job)
     on_progress(job)
     return job
 
@@ -135,6 +142,22 @@ def _run_here(runtime: Runtime, job_id: str, on_progress: Callable[[Job], None])
             _hand_back(runtime, process)
     if thread.error is not None:
         raise thread.error
+
+
+def _run_in_children(runtime: Runtime, job_id: str, count: int, on_progress: Callable[[Job], None]) -> None:
+    """Run the job's steps in worker processes that serve nothing else, while this thread reports progress and hears Ctrl-C."""
+    supervisor = Supervisor(runtime, worker_children(count, "--job", job_id))
+    thread = threading.Thread(target=supervisor.run, name="supervisor", daemon=True)
+    thread.start()
+    try:
+        while not (job := load(runtime, job_id)).ended and thread.is_alive():
+            on_progress(job)
+            clock.sleep(REPORT_SECONDS)
+    except KeyboardInterrupt:
+        raise WorkerStopping(f"Job {job_id} was left queued.", way_out=_ways(job_id, "run", "go on")) from None
+    finally:
+        supervisor.stop.set()
+        thread.join()
 
 
 class _Runner(threading.Thread):

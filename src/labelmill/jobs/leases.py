@@ -85,7 +85,7 @@ def finish(connection: Connection, step: Step, result: StepResult) -> list[tuple
     values = {"state": StepState.DONE, "done": result.done, "figures": result.figures, "finished_at": now, "error": None}
     if connection.execute(_held(step).values(values)).rowcount != 1:
         raise StepLost(f"Step {step.key} of job {step.job_id} was given to another worker.")
-    update: dict[str, Any] = {"done": jobs.c.done + result.done}
+    update: dict[str, Any] = {"done": jobs.c.done + result.done, "changes": jobs.c.changes + 1}
     if result.job_result is not None:
         update["result"] = result.job_result
     connection.execute(sa.update(jobs).where(jobs.c.id == step.job_id).values(update))
@@ -113,6 +113,8 @@ def fail(connection: Connection, step: Step, error: dict[str, Any], *, final: bo
         pause = timedelta(seconds=retry_delay(tries))
         values |= {"state": StepState.QUEUED, "not_before": now + pause, "put_off_at": now}
     held = connection.execute(_held(step).values(values)).rowcount == 1
+    if held:
+        service.note_change(connection, step.job_id)
     if held and parked:
         service.fail(connection, step.job_id, error | {"step": step.key, "tries": tries})
     return held and parked
@@ -204,7 +206,8 @@ def _release(connection: Connection, step: Step, state: StepState) -> None:
 
 def _begin_job(connection: Connection, job_id: str, now: datetime) -> None:
     begin = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED)
-    connection.execute(begin.values(state=JobState.RUNNING, started_at=sa.func.coalesce(jobs.c.started_at, _bound(now))))
+    started_at = sa.func.coalesce(jobs.c.started_at, _bound(now))
+    connection.execute(begin.values(state=JobState.RUNNING, started_at=started_at, changes=jobs.c.changes + 1))
 
 
 def _bound(moment: datetime) -> sa.BindParameter[datetime]:

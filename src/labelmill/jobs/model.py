@@ -61,6 +61,8 @@ class NewStep:
     payload: dict[str, Any] = field(default_factory=dict)
     #: Estimated units of work (rows, images ...), for the job's total.
     units: int = 0
+    #: Seconds that it waits after its phase began.
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ class Job:
     result: dict[str, Any] | None
     limits: Limits
     created_by: str | None = None
+    #: Rises with every change but progress within a step.
+    changes: int = 0
     steps_done: int = 0
     steps_total: int = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,12 +37,25 @@ class StepContext(Protocol):
 Handler = Callable[[StepContext], StepResult]
 
 
+class Follower(Protocol):
+    """Mirrors jobs of one kind elsewhere, from what the database says: whoever is late or runs twice does no harm."""
+
+    def due(self) -> Sequence[str]:
+        """Return the ids of the jobs with changes that are not mirrored yet."""
+        ...
+
+    def follow(self, job_id: str) -> None:
+        """Mirror one job as it is now; raises Unavailable where that cannot be done at the moment."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind:
-    """A kind of job: its name and a handler for each name of its steps."""
+    """A kind of job: its name, a handler for each name of its steps, and who mirrors it, if anybody."""
 
     name: str
     handlers: Mapping[str, Handler]
+    follower: Follower | None = None
 
 
 class Registry:
@@ -55,6 +68,11 @@ class Registry:
 
     def __iter__(self) -> Iterator[JobKind]:
         return iter(self._kinds.values())
+
+    def follower(self, kind: str) -> Follower | None:
+        """Return who mirrors jobs of this kind."""
+        known = self._kinds.get(kind)
+        return known.follower if known else None
 
     def handler(self, step: Step) -> Handler:
         """Return the handler of a step; raises NotFound for a kind that another version of labelmill made."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labelmill.jobs import leases
+from labelmill.jobs.following import followed
 from labelmill.jobs.model import Limits
 
 if TYPE_CHECKING:
     from labelmill.db.database import Database
+    from labelmill.jobs.model import Job
     from labelmill.jobs.registry import Registry
     from labelmill.jobs.waker import Waker
     from labelmill.settings import Settings
@@ -34,3 +36,9 @@ class Runtime:
         with self.database.read() as connection:
             free = leases.free_of_job(connection, job_id)
         self.waker.wake(free)
+
+    def mirror(self, job: Job) -> None:
+        """Let whoever mirrors jobs of this kind see the job as it is now; what fails is made good by the next parent process."""
+        follower = self.registry.follower(job.kind)
+        if follower is not None:
+            followed(follower, job.id)

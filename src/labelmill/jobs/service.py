@@ -83,7 +83,7 @@ def add_steps(
         {
             "id": new_id(), "job_id": job_id, "key": step.key, "name": step.name, "queue": queue, "phase": step.phase, "seq": start + index,
             "payload": step.payload, "state": StepState.QUEUED if step.phase <= phase else StepState.WAITING, "attempt": 0, "tries": 0,
-            "beat": 0, "units": step.units, "done": 0,
+            "beat": 0, "units": step.units, "done": 0, "delay": step.delay,
         } | put_off
         for index, step in enumerate(new)
     ]  # fmt: skip
@@ -142,6 +142,7 @@ def cancel(connection: Connection, job_id: str) -> Job:
     if job.ended:
         raise Conflict(f"Job {job_id} has already {job.state}.", way_out="Only queued and running jobs can be cancelled.")
     _end(connection, job_id, JobState.CANCELLED)
+    note_change(connection, job_id)
     steps = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state.in_(_OPEN))
     connection.execute(steps.values(state=StepState.CANCELLED))
     return get(connection, job_id)
@@ -160,8 +161,33 @@ def retry(connection: Connection, job_id: str) -> Job:
     connection.execute(left.values(state=StepState.WAITING, tries=0, error=None, owner=None, **NOT_PUT_OFF))
     values = {"state": JobState.QUEUED, "error": None, "finished_at": None}
     connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
-    open_phase(connection, job_id, job.phase)
+    note_change(connection, job_id)
+    open_phase(connection, job_id, job.phase, delayed=False)
     return get(connection, job_id)
+
+
+def restart(connection: Connection, job_id: str, steps: Sequence[NewStep]) -> Job:
+    """Queue an ended job anew from its first ``steps``, as if nothing of it had run; raises Conflict while it is active.
+
+    What its steps did elsewhere is the caller's to take back, before.
+    """
+    job = lock(connection, job_id)
+    if not job.ended:
+        raise Conflict(f"Job {job_id} is {job.state}.", way_out="Only a job that has ended can begin again.")
+    # Whoever still runs one of the old steps is refused: it is no longer there.
+    connection.execute(sa.delete(job_steps).where(job_steps.c.job_id == job_id))
+    phase = min(step.phase for step in steps)
+    cleared = dict.fromkeys(("error", "result", "started_at", "finished_at", "total"))
+    values = {"state": JobState.QUEUED, "phase": phase, "done": 0, **cleared}
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(values))
+    note_change(connection, job_id)
+    add_steps(connection, job_id, job.queue, phase, steps)
+    return get(connection, job_id)
+
+
+def note_change(connection: Connection, job_id: str) -> None:
+    """Count a change of the job, for whoever mirrors it elsewhere."""
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(changes=jobs.c.changes + 1))
 
 
 def remove(connection: Connection, job_id: str) -> None:
@@ -183,12 +209,15 @@ def lock(connection: Connection, job_id: str) -> Job:
     return get(connection, job_id)
 
 
-def open_phase(connection: Connection, job_id: str, phase: int) -> None:
-    """Free the steps of ``phase`` and of those before it."""
-    waiting = sa.update(job_steps).where(
-        job_steps.c.job_id == job_id, job_steps.c.phase <= phase, job_steps.c.state == StepState.WAITING
-    )
-    connection.execute(waiting.values(state=StepState.QUEUED))
+def open_phase(connection: Connection, job_id: str, phase: int, *, delayed: bool = True) -> None:
+    """Free the steps of ``phase`` and of those before it; with ``delayed`` each waits for its delay first."""
+    waiting = sa.and_(job_steps.c.job_id == job_id, job_steps.c.phase <= phase, job_steps.c.state == StepState.WAITING)
+    now = clock.now()
+    delays = sa.select(job_steps.c.delay).where(waiting, job_steps.c.delay > 0).distinct()
+    for delay in connection.scalars(delays).all() if delayed else ():
+        put_off = {"not_before": now + timedelta(seconds=delay), "put_off_at": now}
+        connection.execute(sa.update(job_steps).where(waiting, job_steps.c.delay == delay).values(put_off))
+    connection.execute(sa.update(job_steps).where(waiting).values(state=StepState.QUEUED))
     connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(phase=phase))
 
 

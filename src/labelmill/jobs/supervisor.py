@@ -16,6 +16,7 @@ import structlog
 from labelmill import clock
 from labelmill.errors import LabelmillError
 from labelmill.jobs import leases, limits, presence
+from labelmill.jobs.following import Following
 from labelmill.jobs.sweep import Sweep, release_workers
 
 if TYPE_CHECKING:
@@ -59,10 +60,12 @@ class Supervisor:
         self._settings = runtime.settings
         self._children = list(children)
         self._sweep = Sweep(runtime.database, runtime.waker, lease_seconds=runtime.settings.lease_seconds)
+        self._following = Following(runtime.registry)
 
     def run(self) -> None:
         """Supervise until ``stop`` is set, then end the children and free what they could not finish."""
         self._sweep.start()
+        self._following.start()
         try:
             while not self.stop.is_set():
                 for child in self._children:
@@ -70,6 +73,7 @@ class Supervisor:
                 self.stop.wait(LOOK_SECONDS)
         finally:
             self._end_all()
+            self._following.stop()
             self._sweep.stop()
 
     def stop_on_signals(self) -> None:
@@ -183,10 +187,10 @@ class Supervisor:
             log.warning("could not free the steps of a stopped worker", reason=error.message)
 
 
-def worker_children(count: int) -> list[Child]:
+def worker_children(count: int, *options: str) -> list[Child]:
     """Return ``count`` worker processes of labelmill itself."""
     return [
-        Child(f"worker {number}", lambda worker_id: python_child("worker", "--child", worker_id))
+        Child(f"worker {number}", lambda worker_id: python_child("worker", "--child", worker_id, *options))
         for number in range(1, count + 1)
     ]
 

@@ -30,6 +30,8 @@ jobs = table(
     Column("limit_tries", Whole, nullable=False),
     Column("error", Json),
     Column("result", Json),
+    # Rises with whatever the outcome of a step, a person or the sweep changes: who mirrors the job elsewhere compares it.
+    Column("changes", Whole, nullable=False, server_default="0"),
     Index(None, "state", "created_at"),
     Index(None, "kind", "created_at"),
 )
@@ -54,6 +56,8 @@ job_steps = table(
     # Until when it waits, and when that was decided: a clock that was set back in between is seen by the second.
     Column("not_before", UtcTime),
     Column("put_off_at", UtcTime),
+    # Seconds to wait once the phase has begun.
+    Column("delay", Real, nullable=False, server_default="0"),
     Column("units", Whole, nullable=False),
     Column("done", Whole, nullable=False),
     Column("started_at", UtcTime),

@@ -9,6 +9,7 @@ import structlog
 
 from labelmill.errors import JobStopped, LabelmillError, Unavailable
 from labelmill.jobs import leases, presence, service
+from labelmill.jobs.following import followed
 from labelmill.jobs.heart import Heart, RunningStep, patiently
 from labelmill.logs import log_error
 
@@ -87,6 +88,9 @@ class WorkerProcess:
             return False
         with structlog.contextvars.bound_contextvars(job=step.job_id, step=step.key, worker=self.worker_id):
             self._run(step)
+            follower = self._registry.follower(step.kind)
+            if follower is not None:
+                followed(follower, step.job_id)
         return True
 
     def _run(self, step: Step) -> None:

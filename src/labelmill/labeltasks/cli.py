@@ -18,6 +18,8 @@ from labelmill.jobs.console import follow
 from labelmill.jobs.inline import require_success
 from labelmill.labeltasks import report as reports
 from labelmill.labeltasks import service
+from labelmill.labeltasks.filters import Filter, load_filter, parse_action
+from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, USUAL_TEXT
 from labelmill.rules import service as rule_sets
 
 if TYPE_CHECKING:
@@ -33,9 +35,15 @@ TaskId = Annotated[str, typer.Argument(help="The task's id, or its first charact
 def label(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help=f"What to label: {_SOURCE}")],
-    rules: Annotated[str, typer.Option(help="A rule set: a folder, a .csv or .json file, or the name of a stored one.")],
+    rules: Annotated[
+        list[str],
+        typer.Option(help="A rule set: a folder, a .csv or .json file, or the name of a stored one; may be repeated."),
+    ],
     out: Annotated[str, typer.Option(help="Where results go: a file (.parquet, .csv, .tsv, .jsonl) or a database.")],
-    text_column: Annotated[str | None, typer.Option(help="The column to label.")] = None,
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(help="The column to label; repeated, the n-th is for the n-th rule set.  [usual: content]"),
+    ] = None,
     id_column: Annotated[
         str | None, typer.Option(help="The column that names a row; else rows are numbered.  [usual: id]")
     ] = None,
@@ -45,35 +53,78 @@ def label(
     where_start: Annotated[str | None, typer.Option(help="Label rows from this time on; UTC unless it has a zone.")] = None,
     where_end: Annotated[str | None, typer.Option(help="Label rows before this time; UTC unless it has a zone.")] = None,
     source_map: Annotated[Path | None, typer.Option(help="A JSON file: from names to lists of source ids.")] = None,
+    unmapped: Annotated[
+        str, typer.Option(help="Sources that are not in the map: own (results go by the id) or leave-out (counted only).")
+    ] = "own",
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", help="Before labelling: delete=RULES or alter=RULES, on a column as delete:COLUMN=RULES; in this order."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the results are called where there is no source map.")] = None,
+    production_prefix: Annotated[
+        str, typer.Option(help="What the names of production tables begin with.")
+    ] = "wh_panel_mapping_",
+    production_after: Annotated[float, typer.Option(min=0, help="Seconds between the last result and production.")] = 0.0,
     production_tie: Annotated[
         str, typer.Option(help="Authors with equally many records of two labels: drop or keep.")
     ] = "drop",
     encoding: Annotated[str | None, typer.Option(help="The encoding of a text file; else it is detected.")] = None,
     separator: Annotated[str | None, typer.Option(help="What separates the fields of a CSV file; else it is detected.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-    step_rows: Annotated[int, typer.Option(min=1, help="Rows of one committed step.")] = 250_000,
+    step_rows: Annotated[int, typer.Option(min=1, help="Rows of one committed step.")] = STEP_ROWS,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows that are in memory at one time.")] = BATCH_ROWS,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the task, unless workers are running.")] = 1,
     queue: Annotated[str, typer.Option(help="Which workers may take the task, where some are running.")] = "default",
     json: JsonOption = False,
 ) -> None:
     """Label the rows of a table or a file with rules."""
     settings = settings_of(context)
     with bootstrap.opened(settings) as application:
+        (first, column), *also = pair(rules, text_column or [])
         request = service.Request(
-            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, rules),
-            text_column=text_column, id_column=id_column, source_column=source_column, author_column=author_column,
+            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, first),
+            text_column=column, also=[(load_rules(application, each), column) for each, column in also],
+            filters=[read_filter(each, column) for each in filters or ()], id_column=id_column, source_column=source_column, author_column=author_column,
             time_column=time_column, start=_moment(where_start, "--where-start"), end=_moment(where_end, "--where-end"), source_map=read_map(source_map or settings.source_map),
-            name=name, production_tie=production_tie, overwrite=overwrite, step_rows=step_rows,
+            name=name, unmapped=unmapped, production_prefix=production_prefix, production_after=production_after,
+            production_tie=production_tie, overwrite=overwrite, step_rows=step_rows, batch_rows=batch_rows, state_table=settings.state_table,
             file=FileOptions(encoding=encoding, separator=_unescaped(separator)),
         )  # fmt: skip
-        print_end(application, run(application, request, queue=queue), json=json)
+        print_end(application, run(application, request, queue=queue, workers=workers), json=json)
 
 
-def run(application: App, request: service.Request, *, queue: str = "default") -> Job:
+def run(application: App, request: service.Request, *, queue: str = "default", workers: int = 1) -> Job:
     """Start a task and return its job once it has ended, with a progress bar meanwhile."""
     task = service.prepare(request, application.places)
-    job = application.database.transact(service.start, task, queue=queue, limits=application.runtime.limits)
-    return follow(application.runtime, job)
+    job = service.begin(application.database, application.places, task, queue=queue, limits=application.runtime.limits)
+    return follow(application.runtime, job, workers=workers)
+
+
+def pair(rules: list[str], columns: list[str]) -> list[tuple[str, str | None]]:
+    """Return each rule set with its column: one column is for all of them, several are one for each."""
+    if len(columns) > 1 and len(columns) != len(rules):
+        raise BadInput(
+            f"There are {len(rules)} rule sets and {len(columns)} text columns.", where="--text-column",
+            way_out="Give one column for all rule sets, or one for each in their order.",
+        )  # fmt: skip
+    return [(each, columns[min(place, len(columns) - 1)] if columns else None) for place, each in enumerate(rules)]
+
+
+def read_filter(text: str, column: str | None) -> Filter:
+    """Return the filter that was written as ``delete=RULES`` or ``alter:COLUMN=RULES``; ``column`` is taken where it names none."""
+    head, separator, path = text.partition("=")
+    action, _, own = head.partition(":")
+    wanted = own or column or USUAL_TEXT
+    if not separator or not path:
+        raise BadInput(
+            f"{text!r} is no filter.", where="--filter", way_out="Write delete=rules.csv, or alter:content=rules.csv."
+        )
+    found, notes = load_filter(Path(path), action=parse_action(action), column=wanted)
+    for note in notes:
+        say(f"note: {note.where}: {note.message}")
+    return found
 
 
 @app.command("list")
@@ -129,16 +180,40 @@ def rejects(context: typer.Context, task: TaskId, json: JsonOption = False) -> N
 def remove(
     context: typer.Context,
     task: TaskId,
+    results: Annotated[bool, typer.Option("--results", help="Remove also the rows that it wrote, and nobody else's.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Forget an ended task and the files that were kept for it; the tables and files that it wrote stay."""
+    """Forget an ended task, its state and the files that were kept for it; its results stay unless --results is given."""
     with bootstrap.opened(settings_of(context)) as application:
         job = _find(application, task)
         if not yes:
-            typer.confirm(f"Forget the task {job.title!r}?", abort=True, err=True)
-        application.database.transact(service.remove, application.work_root, job.id)
-    print_fields({"removed": job.id}, json=json)
+            typer.confirm(f"Forget the task {job.title!r}{' and its results' if results else ''}?", abort=True, err=True)
+        emptied = service.remove(application.database, application.places, application.work_root, job.id, results=results)
+    print_fields({"removed": job.id} | ({"rows removed from": ", ".join(emptied)} if results else {}), json=json)
+
+
+@app.command()
+def cancel(context: typer.Context, task: TaskId, json: JsonOption = False) -> None:
+    """Stop a task within one step; what it has written stays. `labelmill jobs retry` goes on where it stopped."""
+    with bootstrap.opened(settings_of(context)) as application:
+        job = application.database.transact(jobs.cancel, _find(application, task).id)
+        application.runtime.mirror(job)
+    print_fields({"id": job.id, "state": job.state}, json=json)
+
+
+@app.command()
+def rerun(
+    context: typer.Context,
+    task: TaskId,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the task, unless workers are running.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Run an ended task again from its start: its own rows are replaced, nobody else's are touched."""
+    with bootstrap.opened(settings_of(context)) as application:
+        found = _find(application, task)
+        job = service.rerun(application.database, application.places, application.work_root, found.id)
+        print_end(application, follow(application.runtime, job, workers=workers), json=json)
 
 
 def load_rules(application: App, rules: str) -> Any:

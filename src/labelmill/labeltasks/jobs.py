@@ -17,20 +17,26 @@ from labelmill.errors import Conflict
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep, StepResult
 from labelmill.jobs.registry import JobKind, StepContext
-from labelmill.labeltasks.frames import Labelling, count_authors, production, with_memory
+from labelmill.labeltasks.figures import Figures, total
+from labelmill.labeltasks.frames import count_authors, production, with_memory
+from labelmill.labeltasks.labelling import Labelling
 from labelmill.labeltasks.memory import peak_memory_mb
-from labelmill.labeltasks.model import Figures, LabelTask, total
-from labelmill.labeltasks.outputs import open_output
+from labelmill.labeltasks.model import BATCH_ROWS, LabelTask
+from labelmill.labeltasks.openings import Openings
+from labelmill.labeltasks.outputs import make_output
+from labelmill.labeltasks.state_table import StateFollower
 from labelmill.labeltasks.workplace import Workplace
 from labelmill.rules import compile_rules, from_dict
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager, ExitStack
     from pathlib import Path
 
     from labelmill.db.bulk.model import Source
     from labelmill.db.database import Database
+    from labelmill.labeltasks.outputs import Output
     from labelmill.labeltasks.places import Places
     from labelmill.rules.matcher import Matcher
 
@@ -38,8 +44,6 @@ KIND = "label-task"
 PLAN = NewStep(key="plan", name="plan", phase=0)
 #: Authors of about this many rows are settled together.
 BUCKET_ROWS = 800_000
-#: Rows of a frame: small enough that long texts stay within the memory bound.
-BATCH_ROWS = 131_072
 
 
 class LabelTaskSteps:
@@ -49,20 +53,20 @@ class LabelTaskSteps:
         self._database = database
         self._places = places
         self._work_root = work_root
+        self._open = Openings()
 
     def kind(self) -> JobKind:
-        return JobKind(
-            name=KIND, handlers={"plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
-        )
+        handlers = {"plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
+        return JobKind(name=KIND, handlers=handlers, follower=StateFollower(self._database, self._places))
 
     def plan(self, context: StepContext) -> StepResult:
         """Split the source, or spool it where it cannot be split, and add a step for each part and each bucket of authors."""
         task, workplace = self._task(context), self._workplace(context)
-        with self._source(task) as source:
+        with self._source(context, task) as source:
             parts = source.plan(task.step_rows, task.time_range)
             spooled = parts is None
             if parts is None:
-                parts = spool(Reporting(source, context), task.columns.needed, workplace.pieces, task.step_rows)
+                parts = spool(Reporting(source, context), task.needed, workplace.pieces, task.step_rows)
                 workplace.write_rejects("spool", source.rejects, source.rejected)
             rejected = source.rejected if spooled else 0
         context.fence()
@@ -74,7 +78,13 @@ class LabelTaskSteps:
             for index, stored in enumerate(_stored(parts, numbered=spooled or self._places.source(task).is_file))
         ]
         settle = [
-            NewStep(key=f"settle-{bucket:05d}", name="settle", phase=2, payload=shared | {"bucket": bucket})
+            NewStep(
+                key=f"settle-{bucket:05d}",
+                name="settle",
+                phase=2,
+                payload=shared | {"bucket": bucket},
+                delay=task.production_after,
+            )
             for bucket in range(buckets)
         ]
         finish = NewStep(key="finish", name="finish", phase=3)
@@ -88,20 +98,21 @@ class LabelTaskSteps:
         _check_version(context.payload)
         step, part = context.step.key, _part(context.payload)
         first, prefix = context.payload["first_row"], "" if context.payload["numbered"] else f"{part.name}:"
-        labelling = Labelling(task, _matcher(orjson.dumps(task.rules)), context.step.job_id, id_prefix=prefix, first_row=first)
-        with self._part_source(task, workplace, spooled=context.payload["spooled"]) as source:
-            done = 0
-            for frame in source.read(task.columns.needed, part, batch_rows=BATCH_ROWS):
+        matchers = [_matcher(orjson.dumps(labeller.rules)) for labeller in task.labellers]
+        labelling = Labelling(task, matchers, context.step.job_id, id_prefix=prefix, first_row=first)
+        with self._part_source(context, task, workplace) as source:
+            already, done = source.rejected, 0
+            for frame in source.read(task.needed, part, batch_rows=task.batch_rows):
                 labelling.add(frame)
                 done += frame.height
                 context.report(done)
             # What a spooled source refused was counted when it was spooled.
-            rejected = 0 if context.payload["spooled"] else source.rejected
-            rejects = [*(source.rejects if rejected else ()), *labelling.rejects]
+            rejected = 0 if context.payload["spooled"] else source.rejected - already
+            rejects = [*(source.rejects[already:] if rejected else ()), *labelling.rejects]
             workplace.write_rejects(step, rejects, rejected + len(labelling.rejects))
         passing("label-task.part-labelled")
         results = labelling.results()
-        with open_output(self._places, task, context.step.job_id) as output:
+        with self._output(context, task) as output:
             buckets = context.payload["buckets"]
             workplace.write_step(step, results, labelling.authors(), buckets=buckets, keep_order=output.keeps_order)
             passing("label-task.part-kept")
@@ -114,12 +125,13 @@ class LabelTaskSteps:
         task, workplace = self._task(context), self._workplace(context)
         _check_version(context.payload)
         bucket = context.payload["bucket"]
+        workplace.require_labelled(self._label_steps(context))
         rows, ties = production(workplace.labels(bucket), task.production_tie)
         context.report(0)
         authors = count_authors(workplace.authors(bucket))
         workplace.write_production(bucket, rows)
         passing("label-task.production-kept")
-        with open_output(self._places, task, context.step.job_id) as output:
+        with self._output(context, task) as output:
             output.write_production(context.step.key, rows, context.fence)
         written = dict(rows.group_by("name").len().iter_rows())
         figures = with_memory(Figures(authors=authors, production=written, production_ties=ties), peak_memory_mb())
@@ -127,18 +139,28 @@ class LabelTaskSteps:
 
     def finish(self, context: StepContext) -> StepResult:
         """Complete the sink, add up the report, and remove what is not needed any more."""
-        task, workplace = self._task(context), self._workplace(context)
-        with self._database.read() as connection:
-            steps = jobs.list_steps(connection, context.step.job_id)
-        figures = total(step["figures"]["counts"] for step in steps if step["figures"])
-        with open_output(self._places, task, context.step.job_id) as output:
-            context.fence()
-            written = output.finish(workplace, sorted(figures.received) or [task.name])
+        workplace = self._workplace(context)
+        # Once the sink is complete what it was made of is removed: a repetition must not make it again of what is left.
+        report = workplace.report() or self._completed(context, workplace)
         passing("label-task.finished")
         workplace.tidy()
+        passing("label-task.tidied")
+        self._open.close()
+        return StepResult(job_result=report)
+
+    def _completed(self, context: StepContext, workplace: Workplace) -> dict[str, Any]:
+        task = self._task(context)
+        with self._database.read() as connection:
+            steps = jobs.list_steps(connection, context.step.job_id)
+        workplace.require_labelled([step["key"] for step in steps if step["name"] == "label"])
+        figures = total(step["figures"]["counts"] for step in steps if step["figures"])
+        with self._output(context, task) as output:
+            context.fence()
+            written = output.finish(workplace, sorted(figures.received) or [task.name])
         figures = with_memory(figures, max(figures.peak_memory_mb, peak_memory_mb()))
         report = figures.as_dict() | {"rate_of_label": figures.rates, "written": written}
-        return StepResult(job_result=report)
+        workplace.keep_report(report)
+        return report
 
     def _task(self, context: StepContext) -> LabelTask:
         return LabelTask.from_params(context.params)
@@ -146,14 +168,31 @@ class LabelTaskSteps:
     def _workplace(self, context: StepContext) -> Workplace:
         return Workplace(self._work_root, context.step.job_id)
 
-    def _source(self, task: LabelTask) -> Source:
-        return open_source(self._places.source(task), options=FileOptions(**task.file))
+    def _label_steps(self, context: StepContext) -> list[str]:
+        """Return the keys of the task's label steps."""
+        with self._database.read() as connection:
+            steps = jobs.list_steps(connection, context.step.job_id)
+        return [step["key"] for step in steps if step["name"] == "label"]
 
-    def _part_source(self, task: LabelTask, workplace: Workplace, *, spooled: bool) -> Source:
-        if not spooled:
-            return self._source(task)
-        columns = tuple(Column(name=name, kind=Kind.OTHER) for name in task.columns.needed)
+    def _source(self, context: StepContext, task: LabelTask) -> AbstractContextManager[Source]:
+        def make(stack: ExitStack) -> Source:
+            return stack.enter_context(open_source(self._places.source(task), options=FileOptions(**task.file)))
+
+        return self._open.use(context.step.job_id, "source", make)
+
+    def _part_source(self, context: StepContext, task: LabelTask, workplace: Workplace) -> AbstractContextManager[Source]:
+        if not context.payload["spooled"]:
+            return self._source(context, task)
+        columns = tuple(Column(name=name, kind=Kind.OTHER) for name in task.needed)
         return open_spool(workplace.pieces, TableInfo(name=task.name, schema=None, columns=columns))
+
+    def _output(self, context: StepContext, task: LabelTask) -> AbstractContextManager[Output]:
+        def make(stack: ExitStack) -> Output:
+            output = make_output(self._places, task, context.step.job_id)
+            stack.callback(output.close)
+            return output
+
+        return self._open.use(context.step.job_id, "output", make)
 
 
 class Reporting:

@@ -1,32 +1,38 @@
-"""What a label task is: which columns it reads, which rows, where results go, and the figures of its report. Pure values."""
+"""What a label task is: which columns it reads, which rows, where results go. Pure values."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from labelmill.db.bulk.model import TimeRange
 from labelmill.errors import BadInput, BadSource
+from labelmill.labeltasks.filters import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from labelmill.db.bulk.model import TableInfo
 
-#: Columns that are taken without being named, where the table has them.
+#: Columns that are taken without being named, where the table has them; the names are the predecessor's.
+USUAL_TEXT = "content"
 USUAL_COLUMNS = {"id": "id", "source": "s_id", "author": "author", "time": "post_time"}
 #: More distinct sources without a place in the source map than this are a mistake in the map or the column.
 MOST_UNMAPPED = 1000
 #: PostgreSQL's limit of a table's name in bytes is the shortest; the others allow as many characters.
 LONGEST_NAME = 63
+#: Rows of one committed step: a few seconds of work.
+STEP_ROWS = 500_000
+#: Rows of a frame: small enough that long texts stay within the memory bound.
+BATCH_ROWS = 131_072
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """The names of the columns that a label task reads; None where the source has none."""
 
+    #: What the first labeller labels.
     text: str
     id: str | None = None
     source: str | None = None
@@ -52,7 +58,7 @@ def choose_columns(asked: Mapping[str, str | None], table: TableInfo) -> Columns
         name = asked.get(role)
         if name is not None:
             table.column(name)
-        usual = USUAL_COLUMNS.get(role)
+        usual = USUAL_COLUMNS.get(role, USUAL_TEXT)
         chosen[role] = name or (usual if usual in names else None)
     text = chosen.pop("text")
     if text is None:
@@ -64,25 +70,53 @@ def choose_columns(asked: Mapping[str, str | None], table: TableInfo) -> Columns
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labeller:
+    """A rule set as JSON and the column that it labels."""
+
+    rules: dict[str, Any]
+    column: str
+
+    @property
+    def model_type(self) -> str:
+        """What the predecessor calls such rules."""
+        kinds = {rule.get("kind") for rule in self.rules.get("rules", ())}
+        return "rule_model" if kinds == {"regex"} else "keyword_model"
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelTask:
     """Everything that a label task was asked to do; it is stored with its job as JSON (``as_params``)."""
 
     source: dict[str, Any]
     sink: dict[str, Any]
+    #: The rules of the first labeller, which labels ``columns.text``.
     rules: dict[str, Any]
     columns: Columns
+    #: Further labellers, each with a column of its own.
+    also: tuple[Labeller, ...] = ()
+    #: What is done to rows before they are labelled, in this order.
+    filters: tuple[Filter, ...] = ()
     #: What the results are called where there is no source map.
     name: str
     #: The table that is read, as its catalogue spells it; the same table is never written to.
     source_table: str = ""
+    #: The schema or database that it stands in; a file's name.
+    source_schema: str = ""
     start: datetime | None = None
     end: datetime | None = None
     #: From a name to the source ids that it stands for; None where everything has one name.
     source_map: dict[str, list[str]] | None = None
+    #: ``own`` or ``leave-out``: whether rows of sources that are not in the map go by their own id, or are only counted.
+    unmapped: str = "own"
     production_prefix: str = "wh_panel_mapping_"
     #: ``drop`` or ``keep``: what becomes of an author's labels of one group that have equally many records.
     production_tie: str = "drop"
-    step_rows: int = 250_000
+    #: Seconds between the last result and the begin of production.
+    production_after: float = 0.0
+    step_rows: int = STEP_ROWS
+    batch_rows: int = BATCH_ROWS
+    #: The table beside the results that shows this task's state; None where results go to files.
+    state_table: str | None = None
     overwrite: bool = False
     #: How a text file is written, where that is not to be detected: encoding, separator, quoting.
     file: dict[str, Any] = field(default_factory=dict)
@@ -99,6 +133,26 @@ class LabelTask:
             raise BadInput(
                 f"{self.production_tie!r} is no way to settle a tie.", where="production_tie", way_out="Say drop or keep."
             )
+        if self.unmapped not in ("own", "leave-out"):
+            raise BadInput(
+                f"{self.unmapped!r} is nothing to do with unmapped sources.", where="unmapped", way_out="Say own or leave-out."
+            )
+
+    @property
+    def labellers(self) -> tuple[Labeller, ...]:
+        """Every labeller, at least one."""
+        return (Labeller(rules=self.rules, column=self.columns.text), *self.also)
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns that labellers and filters look at, each once."""
+        labelled = [labeller.column for labeller in self.labellers]
+        return list(dict.fromkeys([*labelled, *(each.column for each in self.filters)]))
+
+    @property
+    def needed(self) -> list[str]:
+        """Every column that is read, once, in a fixed order."""
+        return list(dict.fromkeys([*self.columns.needed, *self.text_columns]))
 
     @property
     def time_range(self) -> TimeRange | None:
@@ -111,7 +165,8 @@ class LabelTask:
         """Return the task as JSON."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         times = {name: values[name].isoformat() if values[name] else None for name in ("start", "end")}
-        return values | times | {"columns": asdict(self.columns)}
+        parts = {"columns": asdict(self.columns), "also": [asdict(each) for each in self.also]}
+        return values | times | parts | {"filters": [each.as_params() for each in self.filters]}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
@@ -119,66 +174,9 @@ class LabelTask:
         known = {item.name for item in fields(cls)}
         values = {name: value for name, value in params.items() if name in known}
         times = {name: datetime.fromisoformat(values[name]) if values.get(name) else None for name in ("start", "end")}
-        return cls(**values | times | {"columns": Columns(**values["columns"])})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """The counts of one step or, added up, of a task. Every row read is in exactly one of them or labelled."""
-
-    #: Rows in the time range.
-    rows_read: int = 0
-    #: Rows whose text is NULL or empty.
-    rows_without_text: int = 0
-    #: Rows whose time is NULL or cannot be read; they are left out when a time range was asked for.
-    rows_without_time: int = 0
-    #: Rows that were read and lie outside of the time range. A source with an index on the time need not read them all.
-    rows_outside: int = 0
-    #: Rows that the source could not give (broken lines, undecodable text), each listed with its reason.
-    rows_rejected: int = 0
-    rows_labelled: int = 0
-    #: Rows that carry a label but no author: they have a result and no part in production.
-    rows_without_author: int = 0
-    #: Rows written, by name; a row with labels of two groups counts twice.
-    results: dict[str, int] = field(default_factory=dict)
-    #: Rows read, by name.
-    received: dict[str, int] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
-    #: Per group, rows for which several labels shared the best score.
-    ties: dict[str, int] = field(default_factory=dict)
-    #: Source ids that the source map does not know, with their rows.
-    unmapped: dict[str, int] = field(default_factory=dict)
-    authors: dict[str, int] = field(default_factory=dict)
-    production: dict[str, int] = field(default_factory=dict)
-    #: Authors whose labels of one group had equally many records.
-    production_ties: int = 0
-    peak_memory_mb: float = 0.0
-
-    def __add__(self, other: Figures) -> Figures:
-        values: dict[str, Any] = {}
-        for item in fields(self):
-            mine, theirs = getattr(self, item.name), getattr(other, item.name)
-            values[item.name] = dict(Counter(mine) + Counter(theirs)) if isinstance(mine, dict) else mine + theirs
-        values["peak_memory_mb"] = max(self.peak_memory_mb, other.peak_memory_mb)
-        return Figures(**values)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def rates(self) -> dict[str, float]:
-        """Return the rate of label by name: production rows per hundred distinct authors, with two decimals."""
-        return {name: rate_of_label(self.production.get(name, 0), self.authors.get(name, 0)) for name in self.received}
-
-
-def total(figures: Iterable[Mapping[str, Any]]) -> Figures:
-    """Return the sum of the figures of several steps."""
-    return sum((Figures(**values) for values in figures), Figures())
-
-
-def rate_of_label(production_rows: int, authors: int) -> float:
-    """Return production rows per hundred distinct authors, rounded to two decimals; 0 where nobody wrote."""
-    return round(production_rows / authors * 100, 2) if authors else 0.0
+        also = tuple(Labeller(**each) for each in values.get("also", ()))
+        filters = tuple(Filter.from_params(each) for each in values.get("filters", ()))
+        return cls(**values | times | {"columns": Columns(**values["columns"]), "also": also, "filters": filters})
 
 
 def utc(moment: datetime | None) -> datetime | None:

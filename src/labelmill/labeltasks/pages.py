@@ -113,7 +113,8 @@ def start(request: Request, app: TheApp, actor: SignedIn, values: Values) -> Res
     # The form's own key makes a double click one task.
     spoken = "\n".join((actor.annotator_id, str(values.get("once", "")), new.model_dump_json()))
     key = f"form:{hashlib.sha256(spoken.encode()).hexdigest()}" if values.get("once") else None
-    job = app.database.transact(routes.submit, task, new, actor.annotator_id, app.runtime.limits, key=key)
+    options = routes.start_options(new, actor.annotator_id, app.runtime.limits)
+    job = service.begin(app.database, app.places, task, key=key, **options)
     app.runtime.wake(job.id)
     return see_other(f"/label-tasks/{job.id}")
 

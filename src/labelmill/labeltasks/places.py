@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
-from labelmill.db.bulk.location import Location, parse_location
+from labelmill.db.bulk.location import Location, at_url, parse_location
 from labelmill.errors import BadSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cryptography.fernet import Fernet
+    from sqlalchemy.engine import URL
 
     from labelmill.labeltasks.model import LabelTask
 
@@ -36,7 +37,8 @@ class Places:
     """Turns references into locations.
 
     A reference is ``{"text"}`` from the local command line (any file or URL; a URL's password lies encrypted in ``locked``),
-    ``{"connection", "schema", "table"}``, or ``{"path"}`` below the data folder: the last two from everywhere.
+    ``{"connection", "schema", "table"}``, or ``{"path"}`` below the data folder: the last two from everywhere. ``{"setting", "schema",
+    "table"}`` is the database that the settings name as ``input`` or ``output``.
     """
 
     #: Gives the location of a table of a named connection: (name, schema, table, whether it is written to).
@@ -44,6 +46,8 @@ class Places:
     #: Gives the location of a path below the data folder.
     below: Callable[[str], Location]
     box: Box
+    #: Gives the location of a table of the database that a setting names: (input or output, schema, table).
+    configured: Callable[[str, str | None, str | None], Location]
 
     def source(self, task: LabelTask) -> Location:
         return self.locate(task.source, write=False)
@@ -66,6 +70,8 @@ class Places:
         """Return where a reference leads; raises NotFound, Forbidden or BadSource."""
         if "connection" in reference:
             return self.resolve(reference["connection"], reference.get("schema"), reference.get("table"), write)
+        if "setting" in reference:
+            return self.configured(reference["setting"], reference.get("schema"), reference.get("table"))
         if "path" in reference:
             return self.below(reference["path"])
         if "text" not in reference:
@@ -78,6 +84,22 @@ class Places:
             url = make_url(place).set(password=self.box.unlock(reference["locked"]))
             place = url.render_as_string(hide_password=False)
         return parse_location(place + separator + table)
+
+
+def in_schema(url: URL, schema: str | None, table: str | None) -> Location:
+    """Return a table's location in a schema of a database, which on MariaDB is a database of the server.
+
+    Raises BadSource for a schema of SQLite, which has none: only the name of the file stands for it.
+    """
+    backend = url.get_backend_name()
+    if backend in ("mysql", "mariadb"):
+        return at_url(url.set(database=schema) if schema else url, table=table)
+    place = at_url(url, table=table, schema=None if backend == "sqlite" else schema)
+    if backend == "sqlite" and schema and place.path is not None and schema not in ("main", place.path.name, place.path.stem):
+        raise BadSource(
+            f"A SQLite file has no schema {schema!r}.", where=str(place), way_out=f"Leave it out, or say {place.path.stem}."
+        )
+    return place
 
 
 def _absolute(location: Location, text: str) -> str:

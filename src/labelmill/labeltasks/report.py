@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill import clock
 from labelmill.jobs.model import progress
-from labelmill.labeltasks.model import Figures, total
+from labelmill.labeltasks.figures import Figures, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

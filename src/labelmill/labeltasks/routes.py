@@ -32,6 +32,9 @@ from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, decode_cursor, page_o
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from labelmill.accounts import Actor
+    from labelmill.bootstrap import App
+    from labelmill.http.once import Once
     from labelmill.settings import Settings
 
 router = api_router("/label-tasks", "label tasks")
@@ -45,19 +48,11 @@ CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 def start_label_task(app: TheApp, actor: SignedIn, once: TheOnce, new: NewLabelTask) -> Response:
     """Queue a task that labels a table or a file. What cannot be done is said at once, with the `field` at fault."""
     require(actor, Action.START_LABEL_TASK)
-    ready: list[LabelTask] = []
-
-    def begin(connection: Connection) -> LabelTaskOut:
-        if not ready:
-            raise _NotReady
-        return shown(app.settings, submit(connection, ready[0], new, actor.annotator_id, app.runtime.limits))
-
     try:
         # A repetition gets its answer without another look: what the first one wrote would now be in its way.
-        answer = once.run(begin, status=202)
-    except _NotReady:
-        ready.append(intake.prepared(app, new))
-        answer = once.run(begin, status=202)
+        answer = once.run(_not_ready, status=202)
+    except _NotReadyError:
+        answer = _started(app, actor, once, new, intake.prepared(app, new))
     task_id = orjson.loads(bytes(answer.body))["id"]
     app.runtime.wake(task_id)
     answer.headers["Location"] = f"/v1/label-tasks/{task_id}"
@@ -139,7 +134,33 @@ def cancel_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTas
     """Stop a task; results that are written stay."""
     with app.database.read() as connection:
         require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
-    return shown(app.settings, app.database.transact(jobs.cancel, task_id))
+    job = app.database.transact(jobs.cancel, task_id)
+    app.runtime.mirror(job)
+    return shown(app.settings, job)
+
+
+@router.post("/{task_id}/rerun", responses=documented(404, 409))
+def rerun_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTaskOut:
+    """Run an ended task again from its start: its own rows are replaced, nobody else's are touched."""
+    with app.database.read() as connection:
+        require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
+    job = service.rerun(app.database, app.places, app.work_root, task_id)
+    app.runtime.wake(task_id)
+    return shown(app.settings, job)
+
+
+@router.delete("/{task_id}", status_code=204, responses=documented(404, 409))
+def remove_label_task(
+    app: TheApp,
+    actor: SignedIn,
+    task_id: TaskId,
+    *,
+    results: Annotated[bool, Query(description="Remove also the rows that it wrote.")] = False,
+) -> None:
+    """Forget an ended task, its state and the files that were kept for it; its results stay unless `results` is true."""
+    with app.database.read() as connection:
+        require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
+    service.remove(app.database, app.places, app.work_root, task_id, results=results)
 
 
 @router.post("/{task_id}/retry", responses=documented(404, 409))
@@ -152,18 +173,31 @@ def retry_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTask
     return shown(app.settings, job)
 
 
-class _NotReady(Exception):
+class _NotReadyError(Exception):
     """The request is new: its task must be prepared before the transaction."""
 
 
-def submit(
-    connection: Connection, task: LabelTask, new: NewLabelTask, created_by: str, usual: Limits, *, key: str | None = None
-) -> Job:
-    """Queue a prepared task as its request says; ``usual`` are the limits that it does not set itself."""
+def _not_ready(_connection: Connection) -> LabelTaskOut:
+    raise _NotReadyError
+
+
+def _started(app: App, actor: Actor, once: Once, new: NewLabelTask, task: LabelTask) -> Response:
+    with service.announced(app.places, task) as task_id:
+
+        def begin(connection: Connection) -> LabelTaskOut:
+            options = start_options(new, actor.annotator_id, app.runtime.limits)
+            return shown(app.settings, service.start(connection, task, task_id=task_id, **options))
+
+        answer = once.run(begin, status=202)
+    if orjson.loads(bytes(answer.body))["id"] != task_id:  # the same request was answered meanwhile
+        service.withdraw(app.places, task, task_id)
+    return answer
+
+
+def start_options(new: NewLabelTask, created_by: str, usual: Limits) -> dict[str, Any]:
+    """Return how a prepared task is started as its request says; ``usual`` are the limits that it does not set itself."""
     limits = replace(usual, **new.limits.model_dump(exclude_none=True))
-    return service.start(
-        connection, task, queue=new.queue, countdown=new.countdown, limits=limits, created_by=created_by, key=key
-    )
+    return {"queue": new.queue, "countdown": new.countdown, "limits": limits, "created_by": created_by}
 
 
 def shown(settings: Settings, job: Job) -> LabelTaskOut:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labelmill.db.bulk.files import FileOptions
 from labelmill.db.bulk.open import open_source
-from labelmill.errors import BadInput, BadRules, Conflict, NotFound
+from labelmill.errors import BadInput, BadRules, Conflict, LabelmillError, NotFound
 from labelmill.ids import new_id
 from labelmill.jobs import service as jobs
 from labelmill.labeltasks import report as reports
+from labelmill.labeltasks import state_table
+from labelmill.labeltasks.filters import Filter, Filters
 from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.jobs import KIND, PLAN
-from labelmill.labeltasks.model import Columns, LabelTask, choose_columns, utc
-from labelmill.labeltasks.outputs import open_output
+from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, Columns, Labeller, LabelTask, choose_columns, utc
+from labelmill.labeltasks.outputs import make_output
 from labelmill.labeltasks.workplace import Workplace
 from labelmill.rules import compile_rules, from_dict, to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     import polars as pl
     from sqlalchemy.engine import Connection
 
+    from labelmill.db.bulk.location import Location
+    from labelmill.db.bulk.model import TableInfo
+    from labelmill.db.database import Database
     from labelmill.jobs.model import Job, Limits
     from labelmill.labeltasks.places import Places
     from labelmill.rules import RuleSet
@@ -41,6 +47,9 @@ class Request:
     sink: dict[str, Any]
     rules: RuleSet
     text_column: str | None = None
+    #: Further rule sets, each with the column that it labels; without one it labels ``text_column``.
+    also: Sequence[tuple[RuleSet, str | None]] = ()
+    filters: Sequence[Filter] = ()
     id_column: str | None = None
     source_column: str | None = None
     author_column: str | None = None
@@ -49,9 +58,15 @@ class Request:
     end: datetime | None = None
     source_map: Mapping[str, list[str]] | None = None
     name: str | None = None
+    unmapped: str = "own"
+    production_prefix: str = "wh_panel_mapping_"
     production_tie: str = "drop"
+    production_after: float = 0.0
     overwrite: bool = False
-    step_rows: int = 250_000
+    step_rows: int = STEP_ROWS
+    batch_rows: int = BATCH_ROWS
+    #: What the table is called that shows the task's state beside its results; None for none.
+    state_table: str | None = "state"
     file: FileOptions = field(default_factory=FileOptions)
 
 
@@ -60,15 +75,15 @@ def prepare(request: Request, places: Places) -> LabelTask:
 
     Raises BadSource, BadFile, BadRules, BadInput, Conflict or Unavailable: whatever would stop the task later stops it here.
     """
-    compile_rules(request.rules)
-    if not request.rules.rules:
-        raise BadRules(
-            "The rule set has no rules: it would label nothing.", where=request.rules.name, way_out="Add some rules first."
-        )
+    for rules in (request.rules, *(rules for rules, _ in request.also)):
+        _check_rules(rules)
+    Filters(request.filters)
     where = places.locate(request.source, write=False)
     with open_source(where, options=request.file) as source:
         columns = choose_columns(_asked(request), source.table)
-        source_table = source.table.name
+        for name in (*(column for _, column in request.also if column), *(each.column for each in request.filters)):
+            source.table.column(name)
+        found = source.table
     sink = places.locate(request.sink, write=True)
     if sink.table and (request.name or request.source_map):
         raise BadInput(
@@ -76,14 +91,57 @@ def prepare(request: Request, places: Places) -> LabelTask:
             way_out="Leave out the table, or leave out --name and --source-map.",
         )  # fmt: skip
     default = sink.table or (where.name if sink.is_file else f"{where.name}_labels")
+    same = (
+        "source",
+        "sink",
+        "unmapped",
+        "production_prefix",
+        "production_tie",
+        "production_after",
+        "overwrite",
+        "step_rows",
+        "batch_rows",
+    )
     task = LabelTask(
-        source=request.source, sink=request.sink, rules=to_dict(request.rules), columns=columns, name=request.name or default,
-        start=utc(request.start), end=utc(request.end), source_map=_checked_map(request, columns), production_tie=request.production_tie,
-        overwrite=request.overwrite, step_rows=request.step_rows, file=asdict(request.file), source_table=source_table,
+        **{name: getattr(request, name) for name in same}, rules=to_dict(request.rules), columns=columns, name=request.name or default,
+        also=tuple(Labeller(rules=to_dict(rules), column=column or columns.text) for rules, column in request.also),
+        filters=tuple(request.filters), start=utc(request.start), end=utc(request.end), source_map=_checked_map(request, columns),
+        file=asdict(request.file), source_table=found.name, source_schema=_schema_of(where, found),
+        state_table=None if sink.is_file else request.state_table,
     )  # fmt: skip
-    with open_output(places, task, "") as output:
+    output = make_output(places, task, "")
+    try:
         output.check()
+    finally:
+        output.close()
     return task
+
+
+def begin(database: Database, places: Places, task: LabelTask, **options: Any) -> Job:
+    """Start a prepared task: its row stands in the sink's state table before its job can run. ``options`` are those of ``start``."""
+    with announced(places, task) as task_id:
+        job = database.transact(start, task, task_id=task_id, **options)
+    if job.id != task_id:  # its key is that of a task which was there already
+        withdraw(places, task, task_id)
+    return job
+
+
+@contextmanager
+def announced(places: Places, task: LabelTask) -> Iterator[str]:
+    """Give the id of a task about to be queued, whose row stands in the sink's state table; an error takes the row back."""
+    task_id = new_id()
+    state_table.announce(places, task, task_id)
+    try:
+        yield task_id
+    except BaseException:
+        with suppress(LabelmillError):
+            withdraw(places, task, task_id)
+        raise
+
+
+def withdraw(places: Places, task: LabelTask, task_id: str) -> None:
+    """Take the row of a task that was not queued out of the sink's state table."""
+    state_table.withdraw(places, task, task_id)
 
 
 def start(
@@ -96,12 +154,16 @@ def start(
     limits: Limits | None = None,
     key: str | None = None,
     created_by: str | None = None,
+    task_id: str | None = None,
 ) -> Job:
     """Queue a prepared task and return its job, whose id is the task's."""
-    return jobs.submit(
+    job = jobs.submit(
         connection, kind=KIND, steps=[PLAN], params=task.as_params(), title=title or describe(task), queue=queue, unit="rows",
-        job_id=new_id(), countdown=countdown, limits=limits, key=key, created_by=created_by,
+        job_id=task_id or new_id(), countdown=countdown, limits=limits, key=key, created_by=created_by,
     )  # fmt: skip
+    if task.state_table is not None:
+        state_table.register(connection, job.id)
+    return job
 
 
 def get(connection: Connection, task_id: str) -> Job:
@@ -134,13 +196,52 @@ def sample(work_root: Path, task_id: str, *, rows: int = 50, seed: int | None = 
     return drawn.sort("place").select([*RESULT_COLUMNS, "name"])
 
 
-def remove(connection: Connection, work_root: Path, task_id: str) -> None:
-    """Forget an ended task and the files that were kept for it; what it wrote stays. Raises NotFound, and Conflict while it runs."""
-    job = get(connection, task_id)
+def remove(database: Database, places: Places, work_root: Path, task_id: str, *, results: bool = False) -> list[str]:
+    """Forget an ended task, its state and the files that were kept for it; with ``results`` also the rows that it wrote.
+
+    Return the tables that rows were taken from. Raises NotFound, and Conflict while it runs or where results went to files.
+    """
+    job = _ended(database, task_id)
+    task = LabelTask.from_params(job.params)
+    if results and task.state_table is None and places.sink(task).is_file:
+        raise Conflict(
+            "Its results are files.", where=task_id, way_out="Delete the files yourself; the task can be removed without."
+        )
+    tables = _cleared(places, task, task_id) if results else []
+    state_table.withdraw(places, task, task_id)
+    database.transact(_forget, task_id)
+    Workplace(work_root, task_id).remove()
+    return tables
+
+
+def rerun(database: Database, places: Places, work_root: Path, task_id: str) -> Job:
+    """Begin an ended task again from its start, with the rows that it wrote taken back first; raises NotFound and Conflict."""
+    job = _ended(database, task_id)
+    task = LabelTask.from_params(job.params)
+    _cleared(places, task, task_id)
+    Workplace(work_root, task_id).remove()
+    return database.transact(jobs.restart, task_id, [PLAN])
+
+
+def _ended(database: Database, task_id: str) -> Job:
+    with database.read() as connection:
+        job = get(connection, task_id)
     if not job.ended:
         raise Conflict(f"Task {task_id} is {job.state}.", way_out="Cancel it first: `labelmill jobs cancel`.")
+    return job
+
+
+def _cleared(places: Places, task: LabelTask, task_id: str) -> list[str]:
+    output = make_output(places, task, task_id)
+    try:
+        return output.clear()
+    finally:
+        output.close()
+
+
+def _forget(connection: Connection, task_id: str) -> None:
+    state_table.forget(connection, task_id)
     jobs.remove(connection, task_id)
-    Workplace(work_root, task_id).remove()
 
 
 def rejects(work_root: Path, task_id: str) -> list[dict[str, object]]:
@@ -152,13 +253,27 @@ def describe(task: LabelTask) -> str:
     """Return the task as a sentence."""
     spoken = {name: place.get("text") or place.get("path") or f"{place.get('connection')}::{place.get('table') or ''}" for name, place in
               (("source", task.source), ("sink", task.sink))}  # fmt: skip
+    rules = " and ".join(str(labeller.rules.get("name", "rules")) for labeller in task.labellers)
     span = f" from {task.start or 'the beginning'} to {task.end or 'the end'}" if task.start or task.end else ""
-    return f"Label {task.columns.text} of {spoken['source']}{span} with {task.rules.get('name', 'rules')} into {spoken['sink']}"
+    return f"Label {task.columns.text} of {spoken['source']}{span} with {rules} into {spoken['sink']}"
 
 
 def rule_set_of(task: LabelTask) -> RuleSet:
     """Return the rules that the task was started with, whatever became of their file or version since."""
     return from_dict(task.rules)
+
+
+def _check_rules(rules: RuleSet) -> None:
+    compile_rules(rules)
+    if not rules.rules:
+        raise BadRules("The rule set has no rules: it would label nothing.", where=rules.name, way_out="Add some rules first.")
+
+
+def _schema_of(where: Location, table: TableInfo) -> str:
+    """Return what the state table calls the place of a source: its schema or database, or the name of its file."""
+    if where.path is not None:
+        return where.path.name
+    return table.schema or where.schema or str(where.url.database if where.url else "")
 
 
 def _asked(request: Request) -> dict[str, str | None]:

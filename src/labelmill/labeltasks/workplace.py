@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
@@ -44,6 +44,15 @@ class Workplace:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
         sample = _draw(results, seed=zlib.crc32(step.encode()))
         self._write_frame("samples", step, sample)
+
+    def require_labelled(self, steps: Sequence[str]) -> None:
+        """Raise Unavailable unless the files of all these label steps are here: without some of them rows would be lost in silence."""
+        lacking = [step for step in steps if not (self.folder / "labels" / f"{step}.parquet").is_file()]
+        if lacking:
+            raise Unavailable(
+                f"The files of {len(lacking)} steps are not here, such as {lacking[0]}.", where=str(self.folder),
+                way_out="Workers on several machines share one folder: set LABELMILL_BLOB_DIR to it for all of them.",
+            )  # fmt: skip
 
     def write_production(self, bucket: int, frame: pl.DataFrame) -> None:
         """Keep one bucket's production."""
@@ -87,6 +96,22 @@ class Workplace:
         folder = self.folder / "rejects"
         files = sorted(folder.glob("*.json")) if folder.is_dir() else []
         return [row for file in files for row in orjson.loads(file.read_bytes())["rows"]]
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        """Note that the sink is complete, and what the task comes to."""
+        self._write(self._report_path, lambda path: path.write_bytes(orjson.dumps(report)))
+
+    def report(self) -> dict[str, Any] | None:
+        """Return the report of a task whose sink is complete."""
+        try:
+            report: dict[str, Any] = orjson.loads(self._report_path.read_bytes())
+        except FileNotFoundError:
+            return None
+        return report
+
+    @property
+    def _report_path(self) -> Path:
+        return self.folder / "report.json"
 
     def tidy(self) -> None:
         """Remove what only later steps needed; samples and rejects stay."""

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -163,6 +164,13 @@ def _mode(path: Path) -> int:
         raise ValueError(f"the path cannot be used ({error.strerror})") from None
 
 
+def _check_network(text: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8, 192.168.1.7 or ::1") from None
+
+
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
@@ -203,6 +211,12 @@ Queues = Annotated[
     Field(min_length=1),
     Accepts("names of queues (letters, digits, `_`, `-`, `.`) with commas between them"),
 ]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_network)], ...],
+    BeforeValidator(_split),
+    Accepts("networks (10.0.0.0/8, 192.168.1.7, ::1) with commas between them"),
+]
+CompatStatus = Annotated[Literal["honest", "200"], BeforeValidator(_lower), Accepts("honest or 200")]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"], BeforeValidator(_lower), Accepts("debug, info, warning or error")
 ]

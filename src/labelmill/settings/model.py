@@ -126,11 +126,23 @@ class Settings(BaseSettings):
     ] = None
     source_map: Annotated[kinds.File | None, About("A JSON file that gives each source the table that its rows go to.")] = None
 
+    state_table: Annotated[kinds.Text, About("The table in a sink's schema that shows the state of every label task.")] = (
+        "state"
+    )
+
+    input_url: Annotated[
+        kinds.DatabaseUrl | None,
+        About("The database with the tables to label, where it is not the MariaDB server that LABELMILL_INPUT_HOST names."),
+    ] = None
     input_host: Annotated[kinds.Text | None, About("The MariaDB server with the tables to label.", also=("INPUT_HOST",))] = None
     input_port: Annotated[kinds.Port, About("Its port.", also=("INPUT_PORT",))] = 3306
     input_user: Annotated[kinds.Text | None, About("The user to read as.", also=("INPUT_USER",))] = None
     input_password: Annotated[kinds.Password | None, About("That user's password.", also=("INPUT_PASSWORD",))] = None
     input_schema: Annotated[kinds.Text | None, About("The schema to read.", also=("INPUT_SCHEMA",))] = None
+    output_url: Annotated[
+        kinds.DatabaseUrl | None,
+        About("The database that label tasks write to, where it is not the MariaDB server that LABELMILL_OUTPUT_HOST names."),
+    ] = None
     output_host: Annotated[kinds.Text | None, About("The MariaDB server that label tasks write to.", also=("OUTPUT_HOST",))] = (
         None
     )
@@ -138,6 +150,17 @@ class Settings(BaseSettings):
     output_user: Annotated[kinds.Text | None, About("The user to write as.", also=("OUTPUT_USER",))] = None
     output_password: Annotated[kinds.Password | None, About("That user's password.", also=("OUTPUT_PASSWORD",))] = None
     output_schema: Annotated[kinds.Text | None, About("The schema to write to.", also=("OUTPUT_SCHEMA",))] = None
+    compat_status: Annotated[
+        kinds.CompatStatus,
+        About("The HTTP status of the predecessors' endpoints: as it is meant (honest), or always 200 as they answered (200)."),
+    ] = "honest"
+    compat_trusted_networks: Annotated[
+        kinds.Networks,
+        About(
+            "Who may call the predecessors' endpoints without a token: networks with commas between them. "
+            "Nobody where it is not set; `labelmill up` takes this machine."
+        ),
+    ] = ()
 
     batch_size: Annotated[
         kinds.Count, About(f"How many new majority labels start a training. {LOOP}", "records", ("BATCH_SIZE",))
@@ -198,14 +221,18 @@ class Settings(BaseSettings):
         return self._warnings
 
     @property
-    def input_url(self) -> URL | None:
-        """The database with the tables to label, where ``input_host`` is set."""
-        return _mariadb(self.input_host, self.input_port, self.input_user, self.input_password, self.input_schema)
+    def input_database(self) -> URL | None:
+        """The database with the tables to label, where one is set."""
+        return _url(self.input_url) or _mariadb(
+            self.input_host, self.input_port, self.input_user, self.input_password, self.input_schema
+        )
 
     @property
-    def output_url(self) -> URL | None:
-        """The database that label tasks write to, where ``output_host`` is set."""
-        return _mariadb(self.output_host, self.output_port, self.output_user, self.output_password, self.output_schema)
+    def output_database(self) -> URL | None:
+        """The database that label tasks write to, where one is set."""
+        return _url(self.output_url) or _mariadb(
+            self.output_host, self.output_port, self.output_user, self.output_password, self.output_schema
+        )
 
     def origin(self, name: str) -> str:
         """Return where the value of field ``name`` came from: "command line", "environment", ".env", "given" or "default"."""
@@ -271,6 +298,14 @@ def _text(value: object, *, open_secrets: bool) -> str:
             return ",".join(value)
         case _:
             return str(value) if open_secrets else kinds.mask_url(str(value))
+
+
+def _url(text: str | None) -> URL | None:
+    if text is None:
+        return None
+    from sqlalchemy.engine import make_url
+
+    return make_url(text)
 
 
 def _mariadb(host: str | None, port: int, user: str | None, password: SecretStr | None, schema: str | None) -> URL | None:

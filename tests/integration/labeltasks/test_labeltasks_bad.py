@@ -45,7 +45,6 @@ def source(mill: Any, posts: Any, write: Any) -> str:
         ({"text_column": "txt"}, BadSource, "txt"),
         ({"id_column": "nr"}, BadSource, "nr"),
         ({"time_column": "when"}, BadSource, "when"),
-        ({"text_column": None}, BadSource, "text column"),
         ({"start": datetime(2020, 1, 2, tzinfo=UTC), "end": datetime(2020, 1, 1, tzinfo=UTC)}, BadInput, "earlier"),
         ({"start": datetime(2020, 1, 1, tzinfo=UTC), "end": datetime(2020, 1, 1, tzinfo=UTC)}, BadInput, "earlier"),
         ({"production_tie": "maybe"}, BadInput, "maybe"),
@@ -168,8 +167,8 @@ def test_an_ended_task_can_be_removed_with_its_files(mill: Any, source: str) -> 
     report = mill.label(source, str(mill.folder / "out.csv"))
     waiting = mill.start(source, str(mill.folder / "other.csv"))
     with pytest.raises(Conflict, match="queued"):
-        mill.app.database.transact(service.remove, mill.app.work_root, waiting)
-    mill.app.database.transact(service.remove, mill.app.work_root, report["id"])
+        service.remove(mill.app.database, mill.app.places, mill.app.work_root, waiting)
+    service.remove(mill.app.database, mill.app.places, mill.app.work_root, report["id"])
     assert not (mill.app.work_root / "label-tasks" / report["id"]).exists()
     assert (mill.folder / "out.csv").exists()
     with mill.app.database.read() as connection, pytest.raises(NotFound):

@@ -246,6 +246,8 @@ TABLE = {
     "GET /v1/label-tasks/{task_id}/rejects": (401, 200, 200, 200, 200),
     "POST /v1/label-tasks/{task_id}/cancel": (401, 403, 403, 200, 200),
     "POST /v1/label-tasks/{task_id}/retry": (401, 403, 403, 409, 409),
+    "POST /v1/label-tasks/{task_id}/rerun": (401, 403, 403, 409, 409),
+    "DELETE /v1/label-tasks/{task_id}": (401, 403, 403, 409, 409),
     "GET /label-tasks": (401, 200, 200, 200, 200),
     "POST /label-tasks": (401, 403, 403, 422, 422),
     "GET /label-tasks/new": (401, 403, 403, 200, 200),

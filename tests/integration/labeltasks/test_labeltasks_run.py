@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from labelmill.errors import Conflict
-from labelmill.labeltasks.frames import Labelling, production
+from labelmill.labeltasks.frames import production
+from labelmill.labeltasks.labelling import Labelling
 from labelmill.labeltasks.model import LabelTask
 from labelmill.rules import compile_rules, from_dict
 
@@ -22,7 +23,7 @@ ROWS = 400
 
 def expected(task: LabelTask, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, Labelling]:
     """What one pass over all rows in memory gives."""
-    labelling = Labelling(task, compile_rules(from_dict(task.rules)), "t")
+    labelling = Labelling(task, [compile_rules(from_dict(task.rules))], "t")
     labelling.add(frame)
     made, _ties = production(labelling.results(), task.production_tie)
     return labelling.results(), made, labelling
@@ -176,10 +177,10 @@ def test_a_sample_is_never_empty_and_repeats_by_its_seed(mill: Any, posts: Any, 
 
 
 def test_the_files_of_an_ended_task_are_tidied(mill: Any, posts: Any, write: Any) -> None:
-    """What only the steps needed is gone; sample and rejects stay."""
+    """What only the steps needed is gone; sample, rejects and report stay."""
     report = mill.label(write(posts(ROWS), mill.folder / "posts.csv"), str(mill.folder / "out.csv"))
     folder = mill.app.work_root / "label-tasks" / report["id"]
-    assert {path.name for path in folder.iterdir()} <= {"samples", "rejects"}
+    assert {path.name for path in folder.iterdir()} <= {"samples", "rejects", "report.json"}
 
 
 def test_a_file_that_is_there_is_kept(mill: Any, posts: Any, write: Any) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.errors import BadSource
-from labelmill.labeltasks.frames import PART_SCHEMA, Labelling, by_bucket, production
+from labelmill.labeltasks.frames import PART_SCHEMA, by_bucket, production
+from labelmill.labeltasks.labelling import Labelling
 from labelmill.labeltasks.model import Columns, LabelTask
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
 
@@ -55,7 +56,7 @@ def make_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
 
 
 def run(task: LabelTask, *frames: pl.DataFrame) -> Labelling:
-    labelling = Labelling(task, compile_rules(RULES), "t" * 32)
+    labelling = Labelling(task, [compile_rules(RULES)], "t" * 32)
     for frame in frames:
         labelling.add(frame)
     return labelling
@@ -182,7 +183,7 @@ def test_three_labels_leave_the_best_one() -> None:
         {"panel": panels, "id": [str(number) for number in range(6)], "place": range(6), "create_time": [START] * 6}
     ).with_columns(
         name=pl.lit("n"), group=pl.lit("g"), task_id=pl.lit("t"), source_author=pl.lit("a"), field_content=pl.lit(""),
-        match_content=pl.lit(""), match_meta=pl.lit("[]"),
+        match_content=pl.lit(""), match_meta=pl.lit("[]"), again=pl.lit(value=False),
     )  # fmt: skip
     made, ties = production(frame.select(PART_SCHEMA.names()).cast(dict(PART_SCHEMA)), "drop")
     assert made["panel"].to_list() == ["/x"]
@@ -192,7 +193,7 @@ def test_three_labels_leave_the_best_one() -> None:
 def test_rows_without_id_column_are_numbered_through() -> None:
     """The first row of a part that begins after 100 rows is number 101, also in a second frame of the part."""
     task = make_task(columns=Columns(text="content"))
-    labelling = Labelling(task, compile_rules(RULES), "t" * 32, first_row=100)
+    labelling = Labelling(task, [compile_rules(RULES)], "t" * 32, first_row=100)
     labelling.add(pl.DataFrame({"content": ["tom", "x"]}))
     labelling.add(pl.DataFrame({"content": ["amy"]}))
     assert labelling.results()["id"].to_list() == ["101", "103"]
@@ -201,7 +202,7 @@ def test_rows_without_id_column_are_numbered_through() -> None:
 def test_a_number_column_can_be_labelled() -> None:
     """Ids and texts that the source keeps as numbers are read as they are written."""
     task = make_task(columns=Columns(text="n", id="n"))
-    labelling = Labelling(task, compile_rules(RULES), "t" * 32)
+    labelling = Labelling(task, [compile_rules(RULES)], "t" * 32)
     labelling.add(pl.DataFrame({"n": [17, 18]}))
     assert labelling.results().select("id", "panel").rows() == [("17", "/student")]
 

@@ -80,7 +80,7 @@ def test_no_way_to_print_settings_shows_a_secret(settings: Settings, show):
     assert HIDDEN not in shown
 
 
-@pytest.mark.parametrize("side", ["input_url", "output_url"])
+@pytest.mark.parametrize("side", ["input_database", "output_database"])
 def test_the_sides_urls_hide_their_password_when_printed(settings: Settings, side: str):
     url = getattr(settings, side)
     assert url.password == HIDDEN

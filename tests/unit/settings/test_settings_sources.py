@@ -30,6 +30,10 @@ OTHER_VALUES = {
     "lease_seconds": "60",
     "rules_dir": ".",
     "source_map": "map.json",
+    "input_url": "postgresql://ann@db/posts",
+    "output_url": "postgresql://ann@db/labels",
+    "compat_status": "200",
+    "compat_trusted_networks": "10.0.0.0/8,::1/128",
     "input_port": "3307",
     "output_port": "3308",
     "active_learning": "false",
@@ -37,6 +41,7 @@ OTHER_VALUES = {
     "uncertainty_threshold": "0.5",
 }
 TEXTS = {
+    "state_table",
     "input_host",
     "input_user",
     "input_password",
@@ -315,18 +320,18 @@ class TestSides:
         settings = load_settings(
             {}, {f"{prefix}{side.upper()}_{name}": value for name, value in zip(self.NAMES, values, strict=True)}
         )
-        url = settings.input_url if side == "input" else settings.output_url
+        url = settings.input_database if side == "input" else settings.output_database
         assert url is not None
         assert (url.get_backend_name(), url.host, url.port) == ("mariadb", "db", 3310)
         assert (url.username, url.password, url.database) == ("ann", "p@ss", "wh_bbs_01")
 
     def test_without_a_host_there_is_no_url(self):
         settings = load_settings({}, {"INPUT_USER": "ann", "OUTPUT_PORT": "3310"})
-        assert settings.input_url is None
-        assert settings.output_url is None
+        assert settings.input_database is None
+        assert settings.output_database is None
 
     def test_a_host_is_enough(self):
-        url = load_settings({}, {"OUTPUT_HOST": "db"}).output_url
+        url = load_settings({}, {"OUTPUT_HOST": "db"}).output_database
         assert url is not None
         assert url.render_as_string(hide_password=False) == "mariadb://db:3306"
 

@@ -1,0 +1,181 @@
+"""From a part's rows to its results: filtered, labelled by every labeller, counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from labelmill.db.bulk.model import Reject
+from labelmill.errors import BadSource
+from labelmill.labeltasks.figures import Figures
+from labelmill.labeltasks.filters import Filters
+from labelmill.labeltasks.frames import AUTHOR_HASHES, AUTHOR_SCHEMA, PART_SCHEMA, as_text, standard
+from labelmill.labeltasks.model import MOST_UNMAPPED
+from labelmill.labeltasks.names import Names
+from labelmill.labeltasks.times import in_range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labelmill.labeltasks.model import LabelTask
+    from labelmill.rules.matcher import Labelled, Matcher
+
+#: Rows without a time that are listed, of one part; all are counted.
+KEPT_TIMELESS = 5_000
+#: The sources beyond ``MOST_UNMAPPED`` that are left out anyway.
+OTHERS = "(others)"
+
+
+class Labelling:
+    """Labels the frames of one part and keeps what the part leaves behind: results, the authors it saw, and its figures.
+
+    ``matchers`` are those of the task's labellers, in their order.
+    """
+
+    def __init__(
+        self, task: LabelTask, matchers: Sequence[Matcher], task_id: str, *, id_prefix: str = "", first_row: int = 0
+    ) -> None:
+        self.figures = Figures()
+        #: Rows that are left out, each with its reason: bytes that are no text, no time where a range was asked for.
+        self.rejects: list[Reject] = []
+        self._task = task
+        self._matchers = matchers
+        self._filters = Filters(task.filters)
+        self._task_id = task_id
+        self._id_prefix = id_prefix
+        self._names = Names(task)
+        self._results: list[pl.DataFrame] = []
+        self._authors: list[pl.DataFrame] = []
+        self._place = first_row
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Label one frame with the task's columns."""
+        columns, first = self._task.columns, self._place
+        also = self._task.text_columns
+        rows = self._in_range(self._readable(standard(frame, columns, first, self._id_prefix, also=also)))
+        self._place += frame.height
+        self._see_authors(rows)
+        texts = pl.DataFrame({name: as_text(frame, name) for name in also})
+        if rows.height < frame.height:
+            texts = texts[rows["place"] - first]
+        if self._task.filters:
+            rows, texts = self._filtered(rows, texts)
+        self._label(rows, texts)
+
+    def results(self) -> pl.DataFrame:
+        """Return the part's results as ``PART_SCHEMA`` says, in the order of the source."""
+        return pl.concat([PART_SCHEMA.to_frame(), *self._results])
+
+    def authors(self) -> pl.DataFrame:
+        """Return the part's distinct authors as ``AUTHOR_SCHEMA`` says."""
+        return pl.concat([AUTHOR_SCHEMA.to_frame(), *self._authors]).unique()
+
+    def _see_authors(self, rows: pl.DataFrame) -> None:
+        """Count rows and authors by name, whatever becomes of them: they are what rates are taken of."""
+        by_source = rows.group_by("source").agg(rows=pl.len())
+        received = self._names.attach(by_source).group_by("name").agg(pl.col("rows").sum())
+        authors = rows.lazy().filter(pl.col("source_author").is_not_null()).select("source", **AUTHOR_HASHES).collect()
+        self._authors.append(self._names.attach(authors).select(AUTHOR_SCHEMA.names()))
+        self.figures += Figures(
+            rows_read=rows.height, received=dict(received.iter_rows()), unmapped=self._names.unmapped(by_source)
+        )
+        if len(self.figures.unmapped) > MOST_UNMAPPED:
+            self._bound_unmapped()
+
+    def _bound_unmapped(self) -> None:
+        if self._task.unmapped == "own":
+            raise BadSource(
+                f"More than {MOST_UNMAPPED} sources are not in the source map.", where=str(self._task.columns.source),
+                way_out="Is this the column with the source ids? Add them to the map, leave the map out, or leave unmapped sources out.",
+            )  # fmt: skip
+        counts = self.figures.unmapped
+        for source in sorted(counts, key=lambda source: (source == OTHERS, counts[source]))[: len(counts) - MOST_UNMAPPED]:
+            counts[OTHERS] = counts.get(OTHERS, 0) + counts.pop(source)
+
+    def _filtered(self, rows: pl.DataFrame, texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        texts, deleted = self._filters.run(texts)
+        self.figures += Figures(rows_filtered=int(deleted.sum()))
+        return (rows.filter(~deleted), texts.filter(~deleted)) if deleted.any() else (rows, texts)
+
+    def _label(self, rows: pl.DataFrame, texts: pl.DataFrame) -> None:
+        runs, found = [], []
+        for labeller, matcher in zip(self._task.labellers, self._matchers, strict=True):
+            # Without its name, which polars would read as a pattern where it looks like one.
+            text = texts.get_column(labeller.column).alias("text")
+            run = matcher.run(text)
+            runs.append(run)
+            found.append(self._as_results(rows, text, run.frame))
+        results = self._names.attach(_joined(found)).select(PART_SCHEMA.names())
+        self._results.append(results)
+        several = len(runs) > 1
+        self.figures += Figures(
+            rows_without_text=_all_empty(self._task, texts) if several else runs[0].counts.empty,
+            rows_labelled=pl.concat([run.frame["row"] for run in runs]).n_unique() if several else runs[0].counts.labelled,
+            rows_without_author=_without_author(results) if self._task.columns.author is not None else 0,
+            ties=_ties(runs),
+            results=_count(results, "name"),
+            labels=_count(results, "panel"),
+        )
+
+    def _as_results(self, rows: pl.DataFrame, text: pl.Series, labels: pl.DataFrame) -> pl.DataFrame:
+        hit = rows[labels["row"]]
+        return pl.concat([hit, labels.select("group", "match_meta", panel="label")], how="horizontal").with_columns(
+            text.gather(labels["row"]).alias("match_content"),
+            task_id=pl.lit(self._task_id),
+            create_time=pl.col("time"),
+            field_content=pl.col("source").fill_null(""),
+        )
+
+    def _readable(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Leave out rows with bytes that are no UTF-8; ``unread`` names their column."""
+        broken = rows.filter(pl.col("unread").is_not_null()).select("place", "unread")
+        if broken.height:
+            self.rejects += [
+                Reject(place=place + 1, reason=f"column {column!r} is not UTF-8 text") for place, column in broken.iter_rows()
+            ]
+            self.figures += Figures(rows_rejected=broken.height)
+            rows = rows.filter(pl.col("unread").is_null())
+        return rows.drop("unread")
+
+    def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
+        timeless = rows.filter(pl.col("time").is_null()) if self._task.columns.time is not None else rows.clear()
+        self.figures += Figures(rows_without_time=timeless.height)
+        if self._task.time_range is None:
+            return rows
+        listed = timeless.head(KEPT_TIMELESS).select("place", "id")
+        reason = f"column {self._task.columns.time!r} holds no time"
+        self.rejects += [Reject(place=place + 1, reason=reason, text=row_id) for place, row_id in listed.iter_rows()]
+        kept = rows.filter(in_range(self._task))
+        self.figures += Figures(rows_outside=rows.height - kept.height - timeless.height)
+        return kept
+
+
+def _joined(found: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the results of all labellers row by row, marking a label that an earlier one gave the same row already."""
+    if len(found) == 1:
+        return found[0].with_columns(again=pl.lit(value=False))
+    both = pl.concat(found)
+    first = pl.struct("place", "group", "panel").is_first_distinct()
+    return both.with_columns(again=~first).sort("place", maintain_order=True)
+
+
+def _all_empty(task: LabelTask, texts: pl.DataFrame) -> int:
+    empty = [texts.get_column(labeller.column).fill_null("") == "" for labeller in task.labellers]
+    together = empty[0]
+    for other in empty[1:]:
+        together &= other
+    return int(together.sum())
+
+
+def _ties(runs: Sequence[Labelled]) -> dict[str, int]:
+    groups = dict.fromkeys(group for run in runs for group in run.counts.ties)
+    return {group: sum(run.counts.ties.get(group, 0) for run in runs) for group in groups}
+
+
+def _without_author(results: pl.DataFrame) -> int:
+    return results.filter(pl.col("source_author").is_null())["place"].n_unique()
+
+
+def _count(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(frame.group_by(column).len().iter_rows())

@@ -1,0 +1,54 @@
+"""Which names the results of a source id go by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from labelmill.labeltasks.model import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from labelmill.labeltasks.model import LabelTask
+
+#: The name of rows whose source id is empty or cannot name a table.
+UNKNOWN = "unknown"
+
+
+class Names:
+    """Which names the rows of a source id belong to; an id may have several, one that the map does not know its own or none."""
+
+    def __init__(self, task: LabelTask) -> None:
+        self._drops_unmapped = task.unmapped == "leave-out"
+        self._only = task.name if task.source_map is None else None
+        pairs = dict.fromkeys((source, name) for name, sources in (task.source_map or {}).items() for source in sources)
+        self._map = pl.DataFrame(list(pairs), schema={"source": pl.String, "name": pl.String}, orient="row")
+        self._longest = LONGEST_NAME - len(task.production_prefix.encode())
+        self._taken = [name.casefold() for name in task.source_map or {}]
+        self._prefix = task.production_prefix.casefold()
+
+    def attach(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return ``frame`` with the column ``name``; rows of an id with several names are repeated, of one without left out."""
+        if self._only is not None:
+            return frame.with_columns(pl.lit(self._only).alias("name"))
+        if self._drops_unmapped:
+            return frame.join(self._map, on="source", how="inner", maintain_order="left")
+        joined = frame.join(self._map, on="source", how="left", nulls_equal=True, maintain_order="left")
+        return joined.with_columns(pl.coalesce("name", self._own_name()))
+
+    def _own_name(self) -> pl.Expr:
+        """Return the source id as a name where it can be one of a table, else ``unknown``."""
+        source = pl.col("source")
+        folded = source.str.to_lowercase()
+        fits = source.str.len_bytes().is_between(1, self._longest) & ~source.str.contains(r"[\x00-\x1f]")
+        own = (
+            ~folded.is_in(self._taken) & ~folded.str.starts_with(self._prefix) & ~folded.str.contains(r"^(sqlite_|labelmill_)")
+        )
+        return pl.when(fits & own).then(source).otherwise(pl.lit(UNKNOWN))
+
+    def unmapped(self, counts: pl.DataFrame) -> dict[str, int]:
+        """Return the rows of each source id without a name of its own; ``counts`` has source and rows."""
+        if self._only is not None:
+            return {}
+        left = counts.join(self._map, on="source", how="anti", nulls_equal=True)
+        return {source or UNKNOWN: rows for source, rows in left.select("source", "rows").iter_rows()}

@@ -1,0 +1,125 @@
+"""The tables that label tasks write, as they are defined, checked and made in somebody's database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from labelmill.db.types import Json, LongText, Real, UtcTime, Whole, name
+from labelmill.errors import BadSource, Conflict
+from labelmill.labeltasks.frames import RESULT_COLUMNS
+from labelmill.labeltasks.model import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection
+
+LEDGER = "labelmill_steps"
+#: Texts are compared byte by byte, as the predecessor's tables do.
+_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+_STATE_TEXTS = ("date_range", "result", "uniq_source_author", "rate_of_label", "error_message", "check_step")
+_STATE_COUNTS = ("length_receive_table", "length_output_table", "length_prod_table", "revision")
+_STATE_TIMES = ("create_time", "check_point", "update_time")
+_STATE_NUMBERS = ("peak_memory", "run_time", "progress")
+_STATE_NAMES = {"stat": 32, "prod_stat": 10, "model_type": 255, "predict_type": 255, "target_table": 255}
+#: The columns of the state table: the predecessor's seventeen, and from error_message on those that it lacked.
+STATE_COLUMNS = (
+    "task_id", "stat", "prod_stat", "model_type", "predict_type", "date_range", "target_table", "create_time", "peak_memory",
+    "length_receive_table", "length_output_table", "length_prod_table", "result", "uniq_source_author", "rate_of_label",
+    "run_time", "check_point", "error_message", "progress", "check_step", "update_time", "revision",
+)  # fmt: skip
+
+
+class ResultTables:
+    """The definitions of the tables in one schema, each made once."""
+
+    def __init__(self, schema: str | None, *, named_by: str = "name") -> None:
+        #: What the names come from, for errors.
+        self.named_by = named_by
+        self._metadata = sa.MetaData(schema=schema)
+        self.ledger = sa.Table(
+            LEDGER, self._metadata,
+            sa.Column("task_id", name(32), primary_key=True), sa.Column("step", name(64), primary_key=True),
+            sa.Column("rows", Whole, nullable=False), sa.Column("written_at", UtcTime, nullable=False),
+            # The tables that the step wrote to: what a task that is taken back or begun again removes its rows from.
+            sa.Column("tables", Json, nullable=False),
+            **_OPTIONS,
+        )  # fmt: skip
+
+    def results(self, table_name: str) -> sa.Table:
+        """Return the table of results or of production with this name."""
+        known = self._known(table_name)
+        if known is not None:
+            return known
+        kinds: dict[str, Any] = {"id": name(255), "task_id": name(32), "panel": name(200), "create_time": sa.DateTime()}
+        return sa.Table(
+            table_name, self._metadata,
+            sa.Column("row_id", Whole, primary_key=True),
+            *(sa.Column(each, kinds.get(each, LongText), nullable=each in _NULLABLE) for each in RESULT_COLUMNS),
+            # By task, and within it by row: a few rows at random places are found without reading the others.
+            sa.Index(None, "task_id", "row_id"),
+            **_OPTIONS,
+        )  # fmt: skip
+
+    def state(self, table_name: str) -> sa.Table:
+        """Return the table that shows the state of each task."""
+        known = self._known(table_name)
+        if known is not None:
+            return known
+        kinds: dict[str, Any] = {each: name(length) for each, length in _STATE_NAMES.items()}
+        kinds |= dict.fromkeys(_STATE_TEXTS, LongText) | dict.fromkeys(_STATE_COUNTS, Whole)
+        kinds |= dict.fromkeys(_STATE_TIMES, sa.DateTime()) | dict.fromkeys(_STATE_NUMBERS, Real)
+        rest = [sa.Column(each, kinds[each]) for each in STATE_COLUMNS[1:]]
+        key = sa.Column("task_id", name(32), primary_key=True)
+        return sa.Table(table_name, self._metadata, key, *rest, sa.Index(None, "create_time"), **_OPTIONS)
+
+    def _known(self, table_name: str) -> sa.Table | None:
+        key = f"{self._metadata.schema}.{table_name}" if self._metadata.schema else table_name
+        return self._metadata.tables.get(key)
+
+    def make(self, connection: Connection, tables: Sequence[sa.Table], where: str) -> None:
+        """Create what is missing, in a transaction of its own; raises Conflict for a table that is somebody else's."""
+        inspector = sa.inspect(connection)
+        for table in tables:
+            self.check(inspector, table, where)
+        connection.rollback()
+        with connection.begin():
+            self._metadata.create_all(connection, tables=list(tables), checkfirst=True)
+
+    def check(self, inspector: sa.Inspector, table: sa.Table, where: str) -> None:
+        """Raise BadSource for a name that no database takes, Conflict where the table exists and is not one of a label task."""
+        if len(table.name.encode()) > LONGEST_NAME:
+            raise BadSource(
+                f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where=self.named_by,
+                way_out="Give a shorter name: --name, --production-prefix, or the name in the source map.",
+            )  # fmt: skip
+        if not inspector.has_table(table.name, schema=table.schema):
+            return
+        found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+        # A table that somebody made by hand need not number its rows.
+        lacking = {column.name for column in table.columns} - found - {"row_id"}
+        if lacking:
+            raise Conflict(
+                f"The table {table.name!r} exists already and is not one of a label task: it has no {', '.join(sorted(lacking))}.",
+                where=where,
+                way_out="Write to another schema, or give the results another --name; tables of an Audience API are taken over by `labelmill adopt audience`.",
+            )  # fmt: skip
+
+
+_NULLABLE = frozenset({"source_author", "create_time", "match_content", "match_meta"})
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Raise BadSource where two tables would be one: databases differ in whether they tell capitals apart, so nothing relies on it."""
+    seen: dict[str, str] = {}
+    for each in names:
+        other = seen.setdefault(each.casefold(), each)
+        repeated = names.count(each) > 1
+        if other != each or repeated or each.casefold().startswith("sqlite_"):
+            other = f"is also that of {other!r}" if other != each else "is taken by something else"
+            raise BadSource(
+                f"The table name {each!r} {other}.", where="names of the results",
+                way_out="Give the results other names: --name, or the names in the source map.",
+            )  # fmt: skip

@@ -1,0 +1,170 @@
+"""The tables of a sink: results and production by name, and the ledger of steps that makes each effect happen once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from labelmill import clock
+from labelmill.db.bulk.database_sink import check_database_sink
+from labelmill.db.bulk.insert import insert_frame
+from labelmill.db.engine import make_engine
+from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
+from labelmill.labeltasks.frames import RESULT_COLUMNS
+from labelmill.labeltasks.names import UNKNOWN
+from labelmill.labeltasks.result_tables import ResultTables, check_distinct
+from labelmill.triggers import passing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import polars as pl
+    from sqlalchemy.engine import Connection
+
+    from labelmill.db.bulk.location import Location
+    from labelmill.labeltasks.model import LabelTask
+    from labelmill.labeltasks.workplace import Workplace
+
+
+class TableOutput:
+    """The sink of one task in a database; it may be kept open from step to step."""
+
+    keeps_order = False
+
+    def __init__(self, location: Location, source: Location, task: LabelTask, task_id: str) -> None:
+        if location.url is None:
+            raise BadSource("This is not a database.", where=str(location))
+        self._location = location
+        self._source_table = task.source_table.casefold() if location.same_database(source) else None
+        self._task = task
+        self._task_id = task_id
+        self._engine = make_engine(location.url, foreign=location.path is None or location.path.exists())
+        self._tables = ResultTables(location.schema, named_by="name" if task.source_map is None else "source map")
+        #: The tables that are known to be there.
+        self._made: set[str] = set()
+
+    def check(self) -> None:
+        check_database_sink(self._location)
+        names = [self._task.name] if self._task.source_map is None else [*self._task.source_map, UNKNOWN]
+        tables = [self._tables.ledger, *self._own_state(), *(table for each in names for table in self._tables_of(each))]
+        check_distinct([table.name for table in tables])
+        with self._connected() as connection:
+            inspector = sa.inspect(connection)
+            for table in tables:
+                self._refuse_source(table)
+                self._tables.check(inspector, table, str(self._location))
+
+    def write_results(self, step: str, results: pl.DataFrame, fence: Callable[[], None]) -> None:
+        self._write(step, results, "", fence)
+
+    def write_production(self, step: str, production: pl.DataFrame, fence: Callable[[], None]) -> None:
+        self._write(step, production, self._task.production_prefix, fence)
+
+    def finish(self, workplace: Workplace, names: Sequence[str]) -> list[str]:
+        del workplace
+        tables = [table for each in names for table in self._tables_of(each)]
+        with self._connected() as connection:
+            # A name without a single result still gets its tables: empty is an answer, missing is a question.
+            self._make(connection, tables)
+        return [table.name for table in tables]
+
+    def clear(self) -> list[str]:
+        ledger = self._tables.ledger
+        mine = ledger.c.task_id == self._task_id
+        with self._connected() as connection:
+            if not sa.inspect(connection).has_table(ledger.name, schema=ledger.schema):
+                return []
+            names = sorted({name for tables in connection.scalars(sa.select(ledger.c.tables).where(mine)) for name in tables})
+            connection.rollback()
+            with connection.begin():
+                for table in map(self._tables.results, names):
+                    connection.execute(sa.delete(table).where(table.c.task_id == self._task_id))
+                passing("label-task.rows-taken-back")
+                connection.execute(sa.delete(ledger).where(mine))
+        return names
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _write(self, step: str, rows: pl.DataFrame, prefix: str, fence: Callable[[], None]) -> None:
+        parts = rows.partition_by("name", as_dict=True)
+        tables = {str(key[0]): self._tables.results(prefix + str(key[0])) for key in parts}
+        with self._connected() as connection:
+            self._make(connection, list(tables.values()))
+            try:
+                self._insert(connection, step, [(tables[str(key[0])], part) for key, part in parts.items()], rows.height, fence)
+            except IntegrityError as error:
+                if self._is_written(connection, step):
+                    raise StepLost(f"Step {step} was written by another worker.") from error
+                reason = str(error.orig).splitlines()[0]
+                raise BadSource(
+                    f"A table of the sink refuses the rows: {reason}", where=str(self._location),
+                    way_out="It has a rule that results do not follow: change the table, or give the results another --name.",
+                ) from error  # fmt: skip
+
+    def _insert(
+        self,
+        connection: Connection,
+        step: str,
+        parts: list[tuple[sa.Table, pl.DataFrame]],
+        rows: int,
+        fence: Callable[[], None],
+    ) -> None:
+        if self._is_written(connection, step):
+            return
+        connection.rollback()
+        with connection.begin():
+            ledger = {"task_id": self._task_id, "step": step, "rows": rows, "written_at": clock.now()}
+            ledger["tables"] = [table.name for table, _ in parts]
+            connection.execute(sa.insert(self._tables.ledger).values(ledger))
+            for table, part in parts:
+                insert_frame(connection, table, part.select(RESULT_COLUMNS))
+            passing("label-task.rows-inserted")
+            fence()
+        passing("label-task.rows-committed")
+
+    def _is_written(self, connection: Connection, step: str) -> bool:
+        ledger = self._tables.ledger
+        key = sa.and_(ledger.c.task_id == self._task_id, ledger.c.step == step)
+        return connection.scalar(sa.select(ledger.c.rows).where(key)) is not None
+
+    def _make(self, connection: Connection, tables: list[sa.Table]) -> None:
+        """Create what is missing. A schema change ends a MariaDB transaction, so it comes before the step's own."""
+        missing = [table for table in [self._tables.ledger, *tables] if table.name not in self._made]
+        if not missing:
+            return
+        check_distinct([*self._made, *(table.name for table in self._own_state()), *(table.name for table in missing)])
+        for table in missing:
+            self._refuse_source(table)
+        self._tables.make(connection, missing, str(self._location))
+        self._made.update(table.name for table in missing)
+
+    def _refuse_source(self, table: sa.Table) -> None:
+        if table.name.casefold() == self._source_table:
+            raise Conflict(
+                f"The results would go to {table.name!r}, the table that is read.", where=str(self._location),
+                way_out="Give the results another name, or write to another database.",
+            )  # fmt: skip
+
+    def _tables_of(self, result_name: str) -> list[sa.Table]:
+        prefixes = ["", self._task.production_prefix] if self._task.columns.author else [""]
+        return [self._tables.results(prefix + result_name) for prefix in prefixes]
+
+    def _own_state(self) -> list[sa.Table]:
+        return [self._tables.state(self._task.state_table)] if self._task.state_table else []
+
+    def _connected(self) -> Connection:
+        return connected(self._engine, self._location)
+
+
+def connected(engine: sa.Engine, location: Location) -> Connection:
+    """Return a connection to a sink; raises Unavailable where it does not answer."""
+    try:
+        return engine.connect()
+    except OperationalError as error:
+        reason = str(error.orig).splitlines()[0]
+        raise Unavailable(
+            f"The sink does not answer: {reason}", where=str(location), way_out="Check the URL and the server."
+        ) from error
