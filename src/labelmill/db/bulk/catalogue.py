@@ -34,6 +34,8 @@ _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], Kind], ...] = (
     ((sa.LargeBinary, sa.BINARY, sa.VARBINARY), Kind.BYTES),
     ((sa.String,), Kind.TEXT),
 )
+#: Texts that are compared as they are sorted: an enum sorts by the place of its word, and PostgreSQL's CHAR loses its spaces.
+_ORDERED: dict[str, tuple[type[TypeEngine[Any]], ...]] = {"postgresql": (sa.VARCHAR, sa.TEXT), "mysql": (sa.VARCHAR, sa.CHAR)}
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,15 @@ class TableName:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One table as the catalogue has it. ``key`` is the single whole-number column that tells its rows apart, where there is one."""
+    """One table as the catalogue has it.
+
+    ``key`` is the single whole-number column that tells its rows apart, ``text_key`` the single column of text, where there is one.
+    """
 
     info: TableInfo
     key: str | None
     types: dict[str, TypeEngine[Any]]
+    text_key: str | None = None
 
 
 def pick_table(location: Location, names: Sequence[TableName]) -> TableName:
@@ -96,8 +102,11 @@ def inspect_entry(connection: Connection, location: Location) -> Entry:
         columns=tuple(_column(column, real[column["name"]]) for column in columns),
         indexed=frozenset(real[column] for column in _leading(indexes or ())) | frozenset(key[:1]),
     )
-    whole = len(key) == 1 and info.column(key[0]).kind is Kind.INTEGER
-    return Entry(info=info, key=key[0] if whole else None, types={real[column["name"]]: column["type"] for column in columns})
+    types = {real[column["name"]]: column["type"] for column in columns}
+    single = key[0] if len(key) == 1 else None
+    whole = single is not None and info.column(single).kind is Kind.INTEGER
+    ordered = single is not None and isinstance(types[single], _ORDERED[connection.dialect.name])
+    return Entry(info=info, key=single if whole else None, text_key=single if ordered else None, types=types)
 
 
 def _real_names(connection: Connection, name: TableName, columns: Sequence[ReflectedColumn]) -> dict[str, str]:

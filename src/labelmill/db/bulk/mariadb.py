@@ -57,6 +57,10 @@ class MariadbSource(SqlSource):
     A time that is no day of the calendar (0000-00-00) comes as null, a value without a text (a point, bits) as hexadecimal digits.
     """
 
+    def _estimate(self, connection: sa.Connection) -> int:
+        query = sa.text("SELECT table_rows FROM information_schema.tables WHERE table_schema = :place AND table_name = :name")
+        return int(connection.scalar(query, {"name": self.table.name, "place": self.table.schema}) or 0)
+
     def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
         query = sa.select(*(self.from_table.c[name] for name in columns)).select_from(self.from_table)
         if condition is not None:

@@ -15,7 +15,7 @@ from labelmill.db.bulk.sql_source import SqlSource, reporting
 from labelmill.errors import BadSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import URL, Dialect
     from sqlalchemy.sql.expression import ColumnElement
@@ -31,6 +31,16 @@ _SESSION = "-c default_transaction_read_only=on -c timezone=UTC -c client_encodi
 _FIRST: ColumnElement[Any] = sa.literal_column("'0001-01-01'")
 _LAST: ColumnElement[Any] = sa.literal_column("'9999-12-31 23:59:59.999999'")
 _NATIVE = frozenset({Kind.INTEGER, Kind.REAL, Kind.BOOLEAN, Kind.BYTES})
+
+
+class EscapedText(sa.TypeDecorator[str]):
+    """Text whose literals are the same text whatever the server takes a backslash for."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:  # noqa: ARG002 - SQLAlchemy's form
+        return lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def open_postgresql(location: Location) -> SqlSource:
@@ -54,12 +64,20 @@ class PostgresqlSource(SqlSource):
     A time that is infinite or outside of the years 1 to 9999 comes as null.
     """
 
+    _text_type = EscapedText()
+
+    def _estimate(self, connection: sa.Connection) -> int:
+        query = sa.text(
+            "SELECT reltuples FROM pg_class JOIN pg_namespace AS spaces ON spaces.oid = relnamespace WHERE relname = :name AND nspname = :place"
+        )
+        return int(connection.scalar(query, {"name": self.table.name, "place": self.table.schema}) or 0)
+
     def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
         query = sa.select(*(self._selected(name).label(sa.quoted_name(name, quote=True)) for name in columns))
         query = query.select_from(self.from_table)
         if condition is not None:
             query = query.where(condition)
-        # The result comes by COPY, which takes no parameters: SQLAlchemy writes the bounds, whole numbers and times of ours, as literals.
+        # The result comes by COPY, which takes no parameters: SQLAlchemy writes the bounds as literals.
         statement = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
         yield from _stream(self._conninfo(), str(statement))
 

@@ -4,8 +4,9 @@ Whole-number keys are cut by bisection. Of a range only its first and last key a
 up in the key's index; a range that seems to hold too many rows is cut into ranges of equal width, which shrink to the keys that
 they hold, so gaps and uneven keys cost a few more look-ups and no scan. Samples can miss a crowd of keys between thin ones. Keys
 differ, so a range cannot hold more rows than it is wide: only ranges far wider than their rows are walked along as well, which
-costs one pass over the index of a table with thin keys and nothing for numbered rows. Times repeat, so ranges of times are cut by walking along the time's
-index once, over the asked range only.
+costs one pass over the index of a table with thin keys and nothing for numbered rows. Times repeat, so ranges of times are cut by
+walking along the time's index once, over the asked range only. Keys of text have no widths, so theirs is walked along too: what comes
+before what is for the database to say, by the column's own collation, when it cuts and when it reads.
 """
 
 from __future__ import annotations
@@ -131,25 +132,26 @@ def key_parts(keys: Keys, rows: int, label: str) -> tuple[Part, ...]:
     )
 
 
+def within(column: ColumnElement[Any], low: Any, below: Any, *, after: bool = False) -> ColumnElement[bool]:
+    """Return the condition that ``low`` <= value < ``below`` (with ``after`` also without ``low`` itself)."""
+    conditions: list[ColumnElement[bool]] = [column.is_not(None)]
+    if low is not None:
+        bound = sa.bindparam("low", low, column.type)
+        conditions.append(column > bound if after else column >= bound)
+    if below is not None:
+        conditions.append(column < sa.bindparam("below", below, column.type))
+    return sa.and_(*conditions)
+
+
 @dataclass(frozen=True)
-class Times:
-    """Looks times up in their index. ``low`` and ``below`` are values of the column's own type, or None where the range is open."""
+class Ordered:
+    """Walks along the index of a column. ``low`` and ``below`` are values of its own type, or None where the range is open."""
 
     connection: Connection
     table: FromClause
-    time: ColumnElement[Any]
+    column: ColumnElement[Any]
     low: Any
     below: Any
-
-    def within(self, low: Any, below: Any, *, after: bool = False) -> ColumnElement[bool]:
-        """Return the condition that ``low`` <= time < ``below`` (with ``after`` also without ``low`` itself)."""
-        conditions: list[ColumnElement[bool]] = [self.time.is_not(None)]
-        if low is not None:
-            bound = sa.bindparam("low", low, self.time.type)
-            conditions.append(self.time > bound if after else self.time >= bound)
-        if below is not None:
-            conditions.append(self.time < sa.bindparam("below", below, self.time.type))
-        return sa.and_(*conditions)
 
     def count(self, condition: ColumnElement[bool], most: int | None = None) -> int:
         """Return the number of rows, counted up to ``most``."""
@@ -158,12 +160,12 @@ class Times:
         return int(self.connection.scalar(sa.select(sa.func.count()).select_from(inner)) or 0)
 
     def cuts(self, rows: int) -> Iterator[Any]:
-        """Give the times at which a new range begins, the first excepted."""
+        """Give the values at which a new range begins, the first excepted."""
         low = self.low
         while True:
-            cut = self._nth(self.within(low, self.below), rows)
-            if cut is not None and cut == low:  # more rows than wanted share one time
-                cut = self._nth(self.within(low, self.below, after=True), 0)
+            cut = self._nth(within(self.column, low, self.below), rows)
+            if cut is not None and cut == low:  # more rows than wanted share one value
+                cut = self._nth(within(self.column, low, self.below, after=True), 0)
             if cut is None:
                 return
             yield cut
@@ -171,22 +173,33 @@ class Times:
 
     def _nth(self, condition: ColumnElement[bool], offset: int) -> Any:
         return self.connection.scalar(
-            sa.select(self.time).select_from(self.table).where(condition).order_by(self.time).limit(1).offset(offset)
+            sa.select(self.column).select_from(self.table).where(condition).order_by(self.column).limit(1).offset(offset)
         )
 
 
-def time_parts(times: Times, rows: int, column: str, rest: ColumnElement[bool]) -> tuple[Part, ...]:
+def time_parts(times: Ordered, rows: int, column: str, rest: ColumnElement[bool]) -> tuple[Part, ...]:
     """Return the parts of a range of times, and one more for the rows whose time cannot be told (the condition ``rest``)."""
     edges = [times.low, *times.cuts(rows), times.below]
     parts = []
     for low, below in pairwise(edges):
-        counted = rows if below is not edges[-1] else times.count(times.within(low, below))
+        counted = rows if below is not edges[-1] else times.count(within(times.column, low, below))
         bounds = {"by": "time", "column": column, "low": spell(low), "below": spell(below)}
         parts.append(Part(name=f"{column} from {low or 'the first'} to {below or 'the last'}", bounds=bounds, rows=counted))
     untold = times.count(rest)
     if untold:
         parts.append(Part(name=f"{column} is missing or unreadable", bounds={"by": "untold", "column": column}, rows=untold))
     return tuple(parts)
+
+
+def text_parts(texts: Ordered, rows: int, column: str) -> tuple[Part, ...]:
+    """Return the parts of a table by its key of text. The first and the last are open, so that no key is outside of all parts."""
+    lows = [None, *texts.cuts(rows)]
+    parts = []
+    for low, below in zip(lows, [*lows[1:], None], strict=True):
+        counted = rows if below is not None else texts.count(within(texts.column, low, None), rows)
+        bounds = {"by": "text", "column": column, "low": low, "below": below}
+        parts.append(Part(name=f"{column} from {low or 'the first'} to {below or 'the last'}", bounds=bounds, rows=counted))
+    return tuple(parts) if parts[-1].rows else ()
 
 
 def spell(moment: Any) -> str | None:

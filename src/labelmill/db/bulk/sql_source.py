@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from labelmill.db.bulk.batches import gather
 from labelmill.db.bulk.location import secrets_of
 from labelmill.db.bulk.model import Kind
-from labelmill.db.bulk.splitting import SMALL_SHARE, Keys, Times, key_parts, time_parts
+from labelmill.db.bulk.splitting import SMALL_SHARE, Keys, Ordered, key_parts, text_parts, time_parts, within
 from labelmill.errors import BadSource, LabelmillError, Unavailable
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
     from sqlalchemy.engine import Engine
     from sqlalchemy.sql.expression import ColumnElement
+    from sqlalchemy.types import TypeEngine
 
     from labelmill.db.bulk.catalogue import Entry
     from labelmill.db.bulk.location import Location
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Rejects that are kept with their text; all are counted.
 KEPT_REJECTS = 5_000
+#: Rows that are counted at most where the catalogue may not know how many there are.
+COUNTED = 10_000
 #: A time without a zone may be meant anywhere on Earth.
 MARGIN = timedelta(days=1)
 FIRST_TIME = datetime(1, 1, 1, tzinfo=UTC)
@@ -47,6 +50,9 @@ _REFUSAL_CODES = frozenset({1044, 1045, 1049, 1142, 1143, 1146, 1698})
 class SqlSource:
     """The base of the sources that are tables. Each plan and each read has a connection of its own and closes it."""
 
+    #: The type as which bounds of a key of text are sent.
+    _text_type: TypeEngine[Any] = sa.Text()
+
     def __init__(self, location: Location, engine: Engine, entry: Entry) -> None:
         self.location = location
         self.engine = engine
@@ -60,6 +66,7 @@ class SqlSource:
         schema = sa.quoted_name(entry.info.schema, quote=True) if entry.info.schema else None
         self.from_table = sa.table(sa.quoted_name(entry.info.name, quote=True), *columns, schema=schema)
         self.key: ColumnElement[Any] | None = self.from_table.c[entry.key] if entry.key else None
+        self._text_key = entry.text_key
 
     @property
     def table(self) -> TableInfo:
@@ -78,10 +85,14 @@ class SqlSource:
         rows = max(1, rows)
         with reporting(self.location), self.engine.connect() as connection:
             keys = Keys(connection, self.from_table, self.key) if self.key is not None else None
+            texts = Ordered(connection, self.from_table, self._sorted_key(), None, None) if self._text_key is not None else None
             if time is not None and time.column in self.table.indexed and (time.start or time.end):
                 times = self._times(connection, time)
-                if times is not None and (keys is None or _is_small(times, keys)):
-                    return time_parts(times, rows, time.column, self._untold(times.time))
+                whole = self._size(connection, keys, texts)
+                if times is not None and (whole is None or _is_small(times, whole)):
+                    return time_parts(times, rows, time.column, self._untold(times.column))
+            if texts is not None:
+                return text_parts(texts, rows, str(self._text_key))
             return key_parts(keys, rows, str(self.key)) if keys is not None else None
 
     def read(self, columns: Sequence[str], part: Part | None = None, *, batch_rows: int = 131_072) -> Iterator[pl.DataFrame]:
@@ -105,11 +116,26 @@ class SqlSource:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.engine.dispose()
 
+    def _sorted_key(self) -> ColumnElement[Any]:
+        return sa.type_coerce(self.from_table.c[str(self._text_key)], self._text_type)
+
+    def _size(self, connection: sa.Connection, keys: Keys | None, texts: Ordered | None) -> int | None:
+        """Return about how many rows the table has, without counting all; None where it has no key to split it by."""
+        if keys is not None:
+            whole = keys.span()
+            return whole.rows if whole else 0
+        # The catalogue knows nothing of a table that is new.
+        return max(self._estimate(connection), texts.count(sa.true(), COUNTED)) if texts is not None else None
+
+    def _estimate(self, _connection: sa.Connection) -> int:
+        """Return the number of rows as the catalogue has it, where there is one."""
+        return 0
+
     def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
         """Yield frames of any size of the rows that meet ``condition``."""
         raise NotImplementedError
 
-    def _times(self, connection: sa.Connection, time: TimeRange) -> Times | None:
+    def _times(self, connection: sa.Connection, time: TimeRange) -> Ordered | None:
         """Return the look-up of a column of real times, with a margin where the zone of its times is not known."""
         if self.table.column(time.column).kind is not Kind.DATETIME:
             return None
@@ -117,7 +143,7 @@ class SqlSource:
         margin = timedelta(0) if aware else MARGIN
         low = max(time.start, FIRST_TIME + margin) - margin if time.start else FIRST_TIME
         below = min(time.end, LAST_TIME - margin) + margin if time.end else LAST_TIME
-        return Times(
+        return Ordered(
             connection, self.from_table, self.from_table.c[time.column], _zoned(low, aware=aware), _zoned(below, aware=aware)
         )
 
@@ -134,6 +160,8 @@ class SqlSource:
                     sa.bindparam("first", int(bounds["first"]), sa.BigInteger),
                     sa.bindparam("last", int(bounds["last"]), sa.BigInteger),
                 )
+            if bounds["by"] == "text":
+                return self._text_condition(bounds)
             column = self.from_table.c[self.table.column(bounds["column"]).name]
             if bounds["by"] == "untold":
                 return self._untold(column)
@@ -142,7 +170,17 @@ class SqlSource:
             raise BadSource(
                 "This part was planned for another table.", where=str(self.location), way_out="Plan the task anew."
             ) from error
-        return Times(None, self.from_table, column, low, below).within(low, below)  # type: ignore[arg-type]
+        return within(column, low, below)
+
+    def _text_condition(self, bounds: dict[str, Any]) -> ColumnElement[bool]:
+        low, below = bounds["low"], bounds["below"]
+        if (
+            self._text_key is None
+            or bounds["column"] != self._text_key
+            or not all(bound is None or isinstance(bound, str) for bound in (low, below))
+        ):
+            raise ValueError(bounds)
+        return within(self._sorted_key(), low, below)
 
     def _bound(self, text: str | None) -> Any:
         return datetime.fromisoformat(text) if text is not None else None
@@ -152,10 +190,9 @@ def _zoned(moment: datetime, *, aware: bool) -> datetime:
     return moment.astimezone(UTC) if aware else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _is_small(times: Times, keys: Keys) -> bool:
-    whole = keys.span()
-    most = int((whole.rows if whole else 0) * SMALL_SHARE)
-    return times.count(times.within(times.low, times.below), most + 1) <= most
+def _is_small(times: Ordered, whole: int) -> bool:
+    most = int(whole * SMALL_SHARE)
+    return times.count(within(times.column, times.low, times.below), most + 1) <= most
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from labelmill.db.bulk.batches import fetch_frames
 from labelmill.db.bulk.catalogue import Entry, TableName, pick_table
 from labelmill.db.bulk.model import Column, Kind, Reject, TableInfo
-from labelmill.db.bulk.splitting import ONE, Times
+from labelmill.db.bulk.splitting import ONE, Ordered
 from labelmill.db.bulk.sql_source import KEPT_REJECTS, MARGIN, SqlSource, reporting
 from labelmill.errors import BadFile, BadSource
 
@@ -125,7 +125,7 @@ class SqliteSource(SqlSource):
         self._rejects += [bad[row] for row in sorted(bad)][: max(0, KEPT_REJECTS - len(self._rejects))]
         return frame.filter([row not in bad for row in range(frame.height)])
 
-    def _times(self, connection: sa.Connection, time: TimeRange) -> Times | None:
+    def _times(self, connection: sa.Connection, time: TimeRange) -> Ordered | None:
         """Return the look-up of a column of ISO texts, or None where one of its values is something else."""
         column = self.from_table.c[self.table.column(time.column).name]
         day = sa.func.substr(column, 1, 10)
@@ -139,7 +139,7 @@ class SqliteSource(SqlSource):
         # Days only, and a day of margin on either side: whatever zone and separator the stored text has, it sorts by its day first.
         low = (time.start - MARGIN).date().isoformat() if time.start and time.start.year > MINYEAR else None
         below = (time.end + 2 * MARGIN).date().isoformat() if time.end and time.end.year < MAXYEAR else None
-        return Times(connection, self.from_table, column, low, below)
+        return Ordered(connection, self.from_table, column, low, below)
 
     def _untold(self, time: ColumnElement[Any]) -> ColumnElement[bool]:
         return time.is_(None)
