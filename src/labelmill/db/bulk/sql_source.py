@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from labelmill.db.bulk.batches import gather
+from labelmill.db.bulk.batches import ahead, gather
 from labelmill.db.bulk.location import secrets_of
 from labelmill.db.bulk.model import Kind
 from labelmill.db.bulk.splitting import SMALL_SHARE, Keys, Ordered, key_parts, text_parts, time_parts, within
@@ -104,7 +104,8 @@ class SqlSource:
                 "Each column is read once, and at least one.", where=self.table.name, way_out="Name each column once."
             )
         condition = self._condition(part.bounds) if part is not None else None
-        return self._reported(gather(self._frames(list(columns), condition), max(1, batch_rows)))
+        # The next frame is fetched while the last is worked on: drivers let others compute while they wait.
+        return self._reported(ahead(gather(self._frames(list(columns), condition), max(1, batch_rows))))
 
     def _reported(self, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         with reporting(self.location):

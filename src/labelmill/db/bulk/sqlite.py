@@ -83,7 +83,7 @@ class SqliteSource(SqlSource):
             connection.text_factory = bytes
             seen = 0
 
-            def build(values: list[tuple[Any, ...]]) -> pl.DataFrame:
+            def build(values: list[list[Any]]) -> pl.DataFrame:
                 nonlocal seen
                 count = len(values[0])
                 places = values.pop() if self.key is not None else range(seen + 1, seen + count + 1)
@@ -106,7 +106,7 @@ class SqliteSource(SqlSource):
                 mixed.add(name)
         return mixed
 
-    def _frame(self, dtypes: dict[str, pl.DataType], values: list[tuple[Any, ...]], places: Any) -> pl.DataFrame:
+    def _frame(self, dtypes: dict[str, pl.DataType], values: list[list[Any]], places: Any) -> pl.DataFrame:
         series = []
         bad: dict[int, Reject] = {}
         for (name, dtype), column in zip(dtypes.items(), values, strict=True):
@@ -148,7 +148,7 @@ class SqliteSource(SqlSource):
         return text if text is None or isinstance(text, str) else str(text)
 
 
-def _texts(name: str, values: tuple[Any, ...]) -> tuple[pl.Series, list[int]]:
+def _texts(name: str, values: list[Any]) -> tuple[pl.Series, list[int]]:
     """Return ``values`` as text, and the indexes of those that are no text (null in the series)."""
     try:
         return pl.Series(name, values, dtype=pl.Binary, strict=True).cast(pl.String), []
