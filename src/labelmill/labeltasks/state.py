@@ -60,7 +60,7 @@ def state_of(job: Job, task: LabelTask, steps: Sequence[dict[str, Any]], now: da
         "uniq_source_author": ",".join(str(figures.authors.get(name, 0)) for name in names) if finished else None,
         "rate_of_label": ",".join(f"{figures.rates.get(name, 0.0):.2f}" for name in names) if finished else None,
         "run_time": round(how_far.seconds / 60, 4) if job.started_at else None,
-        "check_point": _check_point(steps),
+        "check_point": _check_point(steps, task),
         "check_step": next((step["key"] for step in steps if step["state"] != "done"), None),
         "error_message": _spoken(job.error),
         "progress": round((how_far.share or 0.0) * 100, 2),
@@ -82,14 +82,20 @@ def _is_labelled(steps: Sequence[dict[str, Any]]) -> bool:
     return planned and all(label)
 
 
-def _check_point(steps: Sequence[dict[str, Any]]) -> datetime | None:
+def _check_point(steps: Sequence[dict[str, Any]], task: LabelTask) -> datetime | None:
     """Return where the first unfinished range of times begins; None where all is done or the source is not cut by time."""
     open_step = next((step for step in steps if step["name"] == "label" and step["state"] != "done"), None)
-    low = ((open_step or {}).get("payload") or {}).get("bounds", {}).get("low")
-    try:
-        return _naive(datetime.fromisoformat(low)) if isinstance(low, str) else None
-    except ValueError:  # a range of text keys
+    bounds = ((open_step or {}).get("payload") or {}).get("bounds") or {}
+    if bounds.get("by") != "time" or not isinstance(bounds["low"], str):
         return None
+    try:
+        low = _naive(datetime.fromisoformat(bounds["low"]))
+    except ValueError:  # a text that is spelled otherwise
+        return None
+    # Parts reach beyond the range where the zone of the source's times is not known.
+    start, end = (_naive(edge) if edge else None for edge in (task.start, task.end))
+    within = min(max(low, start or low), end or low)
+    return within if within.year > 1 else None
 
 
 def _spoken(error: dict[str, Any] | None) -> str | None:
