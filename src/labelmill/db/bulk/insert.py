@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from labelmill.db.bulk.insert_refusal import explained, locate
 from labelmill.db.bulk.insert_values import as_stored, check_values
 from labelmill.db.bulk.savepoint import savepoint
+from labelmill.db.local_files import may_send, sending
 from labelmill.errors import BadInput, BadSource
 
 if TYPE_CHECKING:
@@ -102,7 +104,9 @@ def _copy(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
             for piece in frame.iter_slices(CHUNK_ROWS):
-                copy.write(piece.write_csv(include_header=False, quote_style="non_numeric", null_value="").encode())
+                lines = io.BytesIO()
+                piece.write_csv(lines, include_header=False, quote_style="non_numeric", null_value="")
+                copy.write(lines.getvalue())
     except psycopg.Error as error:
         raise DBAPIError.instance("COPY", None, error, psycopg.Error, dialect=connection.dialect) from error
 
@@ -119,8 +123,7 @@ def _insert_mariadb(connection: Connection, table: sa.Table, frame: pl.DataFrame
 
 def _may_load(connection: Connection, frame: pl.DataFrame) -> bool:
     """Tell whether both sides allow a file of the client to be loaded, and all values can be written as text."""
-    client = getattr(connection.connection.driver_connection, "_local_infile", False)
-    if not client or pl.Binary in frame.dtypes:
+    if not may_send(connection.connection.driver_connection) or pl.Binary in frame.dtypes:
         return False
     return bool(connection.exec_driver_sql("SELECT @@GLOBAL.local_infile").scalar())
 
@@ -134,10 +137,11 @@ def _load(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> bool:
         # Texts are quoted, so the bare word NULL is a null and nothing else.
         frame.write_csv(path, include_header=False, quote_style="non_numeric", null_value="NULL")
         place = path.as_posix().replace("'", "''").replace("%", "%%")
-        written = connection.exec_driver_sql(
-            f"LOAD DATA LOCAL INFILE '{place}' INTO TABLE {_quoted(connection, table)} CHARACTER SET utf8mb4 "
-            f"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY X'0A' ({names})"
-        ).rowcount
+        with sending(connection.connection.driver_connection, path):
+            written = connection.exec_driver_sql(
+                f"LOAD DATA LOCAL INFILE '{place}' INTO TABLE {_quoted(connection, table)} CHARACTER SET utf8mb4 "
+                f"FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY X'0A' ({names})"
+            ).rowcount
     return written == frame.height and connection.exec_driver_sql("SHOW WARNINGS LIMIT 1").first() is None
 
 
