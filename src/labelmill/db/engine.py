@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import NoSuchModuleError
 
+from labelmill.db.mariadb_connection import share_tls
 from labelmill.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _make_mysql(url: URL, pool_size: int) -> Engine:
     }
     if url.password:
         arguments["password"] = str(url.password).encode()  # a text would be sent as Latin 1
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         connect_args=arguments,
         pool_size=pool_size,
@@ -104,6 +105,8 @@ def _make_mysql(url: URL, pool_size: int) -> Engine:
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
     )
+    share_tls(engine)
+    return engine
 
 
 _MAKERS = {"sqlite": _make_sqlite, "postgresql": _make_postgresql, "mysql": _make_mysql}

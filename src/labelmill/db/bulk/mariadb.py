@@ -13,6 +13,7 @@ from labelmill.db.bulk.catalogue import inspect_entry
 from labelmill.db.bulk.mariadb_wire import fetch_columns
 from labelmill.db.bulk.model import Kind
 from labelmill.db.bulk.sql_source import SqlSource, reporting
+from labelmill.db.mariadb_connection import share_tls
 from labelmill.errors import BadSource
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def open_mariadb(location: Location) -> SqlSource:
     if location.url.password:
         arguments["password"] = str(location.url.password).encode()  # a text would be sent as Latin 1
     engine = sa.create_engine(location.url, connect_args=arguments, poolclass=NullPool)
+    share_tls(engine)
     event.listen(engine, "connect", _prepare)
     with reporting(location), engine.connect() as connection:
         return MariadbSource(location, engine, inspect_entry(connection, location))
