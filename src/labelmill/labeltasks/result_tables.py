@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from labelmill.db.types import Json, LongText, Real, UtcTime, Whole, name
 from labelmill.errors import BadSource, Conflict
@@ -85,8 +86,8 @@ class ResultTables:
         for table in tables:
             self.check(inspector, table, where)
         connection.rollback()
-        with connection.begin():
-            self._metadata.create_all(connection, tables=list(tables), checkfirst=True)
+        for table in tables:
+            _create(connection, table)
 
     def check(self, inspector: sa.Inspector, table: sa.Table, where: str) -> None:
         """Raise BadSource for a name that no database takes, Conflict where the table exists and is not one of a label task."""
@@ -106,6 +107,18 @@ class ResultTables:
                 where=where,
                 way_out="Write to another schema, or give the results another --name; tables of an Audience API are taken over by `labelmill adopt audience`.",
             )  # fmt: skip
+
+
+def _create(connection: Connection, table: sa.Table) -> None:
+    """Create a table unless it is there, or is made by another worker at this very moment."""
+    try:
+        with connection.begin():
+            table.create(connection, checkfirst=True)
+    except DBAPIError:
+        is_there = sa.inspect(connection).has_table(table.name, schema=table.schema)
+        connection.rollback()
+        if not is_there:
+            raise
 
 
 _NULLABLE = frozenset({"source_author", "create_time", "match_content", "match_meta"})
