@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,7 +19,7 @@ from labelmill.jobs.sweep import Sweep, release_workers
 from labelmill.jobs.worker import WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from labelmill.jobs.model import Job, Step
     from labelmill.jobs.runtime import Runtime
@@ -32,6 +32,8 @@ REPORT_SECONDS = 0.25
 LOOK_SECONDS = 0.05
 #: How many heartbeats a worker may miss before it is not waited for.
 BEATS_MISSED = 2.5
+#: Steps that one process runs side by side.
+LANES = 2
 #: Seconds that a step has for ending in order after Ctrl-C.
 PATIENCE_SECONDS = 5.0
 
@@ -122,26 +124,29 @@ def _watch(runtime: Runtime, job: Job, on_progress: Callable[[Job], None]) -> No
 
 
 def _run_here(runtime: Runtime, job_id: str, on_progress: Callable[[Job], None]) -> None:
-    """Run the job's steps in a thread of this process, while this thread reports progress, holds limits and hears Ctrl-C."""
-    stop = threading.Event()
-    # Serving no queue: nobody should wait for a worker that runs one job only.
-    process = WorkerProcess(runtime, worker_id=presence.new_worker_id(), queues=(), stop=stop)
+    """Run the job's steps in threads of this process, while this thread reports progress, holds limits and hears Ctrl-C."""
+    lanes = [_Lane(runtime, job_id) for _ in range(LANES)]
     sweep = Sweep(runtime.database, runtime.waker, lease_seconds=runtime.settings.lease_seconds)
-    with process:
-        thread = _Runner(process, job_id)
+    with ExitStack() as stack:
+        for lane in lanes:
+            stack.enter_context(lane.process)
         sweep.start()
-        thread.start()
+        for lane in lanes:
+            lane.start()
         try:
-            _attend(runtime, process, thread, on_progress)
+            _attend(runtime, job_id, lanes, on_progress)
         except KeyboardInterrupt:
             raise WorkerStopping(f"Job {job_id} was left queued.", way_out=_ways(job_id, "run", "go on")) from None
         finally:
-            stop.set()
-            _join(thread)
+            for lane in lanes:
+                lane.process.stop.set()
+            _join(lanes)
             sweep.stop()
-            _hand_back(runtime, process)
-    if thread.error is not None:
-        raise thread.error
+            for lane in lanes:
+                _hand_back(runtime, lane.process)
+    error = next((lane.error for lane in lanes if lane.error is not None), None)
+    if error is not None:
+        raise error
 
 
 def _run_in_children(runtime: Runtime, job_id: str, count: int, on_progress: Callable[[Job], None]) -> None:
@@ -160,12 +165,16 @@ def _run_in_children(runtime: Runtime, job_id: str, count: int, on_progress: Cal
         thread.join()
 
 
-class _Runner(threading.Thread):
-    def __init__(self, process: WorkerProcess, job_id: str) -> None:
+class _Lane(threading.Thread):
+    """One thread that runs steps of one job: while the step of one lane waits for a database or a disk, the other's computes."""
+
+    def __init__(self, runtime: Runtime, job_id: str) -> None:
         super().__init__(name="job", daemon=True)
-        self.process = process
+        # Serving no queue: nobody should wait for a worker that runs one job only.
+        self.process = WorkerProcess(runtime, worker_id=presence.new_worker_id(), queues=())
         self.job_id = job_id
         self.error: BaseException | None = None
+        self._seen: tuple[Step, float] | None = None
 
     def run(self) -> None:
         try:
@@ -173,22 +182,28 @@ class _Runner(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self.error = error
 
+    def step_since(self) -> tuple[Step, float] | None:
+        """Return the step in hand and for how many seconds it has been seen there."""
+        running = self.process.current
+        if running is None:
+            self._seen = None
+        elif self._seen is None or self._seen[0] is not running.step:
+            self._seen = (running.step, clock.monotonic())
+        return (self._seen[0], clock.monotonic() - self._seen[1]) if self._seen else None
 
-def _attend(runtime: Runtime, process: WorkerProcess, thread: _Runner, on_progress: Callable[[Job], None]) -> None:
-    seen: tuple[Step, float] | None = None
+
+def _attend(runtime: Runtime, job_id: str, lanes: Sequence[_Lane], on_progress: Callable[[Job], None]) -> None:
     while True:
-        thread.join(REPORT_SECONDS)
-        if not thread.is_alive():
+        for lane in lanes:
+            lane.join(REPORT_SECONDS / len(lanes))
+        if not all(lane.is_alive() for lane in lanes):
             return
         with suppress(Unavailable):  # the worker waits for the database, and so does this thread
-            on_progress(load(runtime, thread.job_id))
-        running = process.current
-        if running is None:
-            seen = None
-        elif seen is None or seen[0] is not running.step:
-            seen = (running.step, clock.monotonic())
-        elif found := limits.excess(running.step, clock.monotonic() - seen[1], os.getpid()):
-            _give_up(runtime, running.step, *found)
+            on_progress(load(runtime, job_id))
+        for lane in lanes:
+            held = lane.step_since()
+            if held and (found := limits.excess(*held, os.getpid())):
+                _give_up(runtime, held[0], *found)
 
 
 def _give_up(runtime: Runtime, step: Step, code: str, reason: str) -> None:
@@ -199,10 +214,12 @@ def _give_up(runtime: Runtime, step: Step, code: str, reason: str) -> None:
     raise JobStopped(f"{reason} Job {step.job_id} {'has failed' if parked else 'was left queued'}.", way_out=way_out)
 
 
-def _join(thread: threading.Thread) -> None:
-    """Wait for the step to end in order; a second Ctrl-C ends the waiting."""
+def _join(lanes: Sequence[_Lane]) -> None:
+    """Wait for the steps to end in order; a second Ctrl-C ends the waiting."""
+    deadline = clock.monotonic() + PATIENCE_SECONDS
     try:
-        thread.join(PATIENCE_SECONDS)
+        for lane in lanes:
+            lane.join(max(0.0, deadline - clock.monotonic()))
     except KeyboardInterrupt:
         log.warning("step left in the middle")
 

@@ -49,6 +49,10 @@ class Follower(Protocol):
         ...
 
 
+def _holds_nothing(_seconds: float) -> None:
+    """The handlers keep nothing open between steps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind:
     """A kind of job: its name, a handler for each name of its steps, and who mirrors it, if anybody."""
@@ -56,6 +60,8 @@ class JobKind:
     name: str
     handlers: Mapping[str, Handler]
     follower: Follower | None = None
+    #: Closes what the handlers keep open between steps and have not used for so many seconds; any thread may call it.
+    close_idle: Callable[[float], None] = _holds_nothing
 
 
 class Registry:
@@ -73,6 +79,11 @@ class Registry:
         """Return who mirrors jobs of this kind."""
         known = self._kinds.get(kind)
         return known.follower if known else None
+
+    def close_idle(self, seconds: float = 0.0) -> None:
+        """Close what handlers keep open between steps and have not used for so long."""
+        for kind in self:
+            kind.close_idle(seconds)
 
     def handler(self, step: Step) -> Handler:
         """Return the handler of a step; raises NotFound for a kind that another version of labelmill made."""

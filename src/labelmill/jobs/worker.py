@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+#: Seconds for which a connection that a step has left open may wait for the next step.
+IDLE_SECONDS = 5.0
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class WorkerProcess:
 
     def __exit__(self, *_: object) -> None:
         self._heart.stop()
+        self._registry.close_idle()
         try:
             self.database.transact(presence.leave, [self.worker_id])
         except Unavailable as error:
@@ -137,6 +141,7 @@ class WorkerProcess:
         log.error("step parked" if parked else "step failed, will be tried again", error=error_id, tries=step.tries + 1)
 
     def _beat(self, connection: Connection) -> None:
+        self._registry.close_idle(IDLE_SECONDS)
         presence.beat(connection, self.worker_id, runner=self._waker.runner, queues=self.queues)
 
     def _has_ended(self, job_id: str) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at label tasks, their samples and what they left out.")
 
-_SOURCE = "posts.csv, posts.parquet, posts.jsonl, posts.db::table, a database URL with ::table, or @connection::table."
+_SOURCE = "posts.csv, posts.parquet, posts.jsonl, 'posts/*.csv', a folder, posts.db::table, a database URL with ::table, or @connection::table."
 TaskId = Annotated[str, typer.Argument(help="The task's id, or its first characters.")]
 
 

@@ -30,16 +30,13 @@ FILE_SCHEMA = pl.Schema({name: RESULT_SCHEMA.get(name, pl.String()) for name in 
 PART_SCHEMA = pl.Schema(
     {"name": pl.String(), "group": pl.String(), **RESULT_SCHEMA, "place": pl.Int64(), "again": pl.Boolean()}
 )
-#: An author as two hashes of 64 bits: among a thousand million authors two share both with a chance of one in 10^20.
-AUTHOR_SCHEMA = pl.Schema({"name": pl.String(), "hash": pl.UInt64(), "other_hash": pl.UInt64()})
 _AUTHOR = ["name", "source_author"]
-AUTHOR_HASHES = {"hash": pl.col("source_author").hash(seed=7), "other_hash": pl.col("source_author").hash(seed=11)}
 
 
 def standard(
     frame: pl.DataFrame, columns: Columns, first_place: int = 0, id_prefix: str = "", *, also: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Return a source's frame as place, id, source, source_author, time and unread, whatever its columns are called.
+    """Return a source's frame as place, id, source, author, time and unread, whatever its columns are called.
 
     Rows without an id column are numbered from ``first_place`` + 1, after ``id_prefix``. An empty author is no author. ``unread``
     names the column of a row, one of these or of ``also``, that holds bytes which are no UTF-8, null for all other rows.
@@ -53,7 +50,6 @@ def standard(
         if columns.time is not None
         else pl.Series([None] * frame.height, dtype=MOMENT)
     )
-    author = pl.col("author").replace("", None)
     numbered = pl.lit(id_prefix) + (pl.col("place") + 1).cast(pl.String)
     return pl.DataFrame(
         [place.alias("place"), *values.values(), time.alias("time"), _unread(frame, [*roles.values(), *also])]
@@ -61,7 +57,7 @@ def standard(
         "place",
         (pl.col("id").fill_null("") if columns.id is not None else numbered).alias("id"),
         "source",
-        (pl.col("source").fill_null("") + "_" + author if columns.source is not None else author).alias("source_author"),
+        pl.when(pl.col("author") != "").then(pl.col("author")),
         "time",
         "unread",
     )
@@ -75,29 +71,24 @@ def production(results: pl.DataFrame, tie: str) -> tuple[pl.DataFrame, int]:
     """
     label = [*_AUTHOR, "group", "panel"]
     known = results.with_row_index("row").filter(pl.col("source_author").is_not_null())
-    # Only the keys and the row numbers are sorted and grouped; the few rows that win are fetched at the end.
+    # Only the keys and the row numbers are sorted and grouped; the rows that win are fetched at the end, in the order of the source.
     in_time = known.select(*label, "create_time", "place", "again", "row").sort("create_time", "place", maintain_order=True)
     counted = in_time.group_by(label).agg(pl.col("row").last(), records=(~pl.col("again")).sum())
     best = pl.col("records") == pl.col("records").max().over([*_AUTHOR, "group"])
     winners = counted.filter(best).with_columns(rivals=pl.len().over([*_AUTHOR, "group"]))
     tied = winners.filter(pl.col("rivals") > 1).select([*_AUTHOR, "group"]).n_unique()
     kept = winners if tie == "keep" else winners.filter(pl.col("rivals") == 1)
-    return results[kept["row"]].sort("name", "source_author", "panel"), tied
+    return results[kept["row"].sort()], tied
 
 
-def by_bucket(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
-    """Return results or authors with the column ``bucket``, sorted by it: all rows of one author have the same of ``buckets`` numbers.
+def by_bucket(results: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Return results with the column ``bucket``, sorted by it: all rows of one author have the same of ``buckets`` numbers.
 
     Rows without an author are in the first.
     """
-    own = pl.col("hash") if "hash" in frame.columns else AUTHOR_HASHES["hash"]
-    numbered = frame.with_columns(bucket=(own % buckets).fill_null(0).cast(pl.UInt32))
+    own = pl.col("source_author").hash(seed=7) % buckets
+    numbered = results.with_columns(bucket=own.fill_null(0).cast(pl.UInt32))
     return numbered if buckets == 1 else numbered.sort("bucket", maintain_order=True)
-
-
-def count_authors(authors: pl.LazyFrame) -> dict[str, int]:
-    """Return how many distinct authors each name has."""
-    return dict(authors.unique().group_by("name").agg(pl.len()).collect(engine="streaming").iter_rows())
 
 
 def with_memory(figures: Figures, peak_memory_mb: float) -> Figures:

@@ -17,11 +17,13 @@ from labelmill.errors import Conflict
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep, StepResult
 from labelmill.jobs.registry import JobKind, StepContext
+from labelmill.labeltasks import authors
 from labelmill.labeltasks.figures import Figures, total
-from labelmill.labeltasks.frames import count_authors, production, with_memory
+from labelmill.labeltasks.frames import production, with_memory
 from labelmill.labeltasks.labelling import Labelling
 from labelmill.labeltasks.memory import peak_memory_mb
 from labelmill.labeltasks.model import BATCH_ROWS, LabelTask
+from labelmill.labeltasks.names import Names
 from labelmill.labeltasks.openings import Openings
 from labelmill.labeltasks.outputs import make_output
 from labelmill.labeltasks.state_table import StateFollower
@@ -57,7 +59,8 @@ class LabelTaskSteps:
 
     def kind(self) -> JobKind:
         handlers = {"plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
-        return JobKind(name=KIND, handlers=handlers, follower=StateFollower(self._database, self._places))
+        follower = StateFollower(self._database, self._places)
+        return JobKind(name=KIND, handlers=handlers, follower=follower, close_idle=self._open.close_idle)
 
     def plan(self, context: StepContext) -> StepResult:
         """Split the source, or spool it where it cannot be split, and add a step for each part and each bucket of authors."""
@@ -128,13 +131,14 @@ class LabelTaskSteps:
         workplace.require_labelled(self._label_steps(context))
         rows, ties = production(workplace.labels(bucket), task.production_tie)
         context.report(0)
-        authors = count_authors(workplace.authors(bucket))
-        workplace.write_production(bucket, rows)
-        passing("label-task.production-kept")
+        counted = authors.count(workplace.authors(bucket, context.payload["buckets"]), Names(task))
         with self._output(context, task) as output:
+            if output.keeps_order:
+                workplace.write_production(bucket, rows)
+                passing("label-task.production-kept")
             output.write_production(context.step.key, rows, context.fence)
         written = dict(rows.group_by("name").len().iter_rows())
-        figures = with_memory(Figures(authors=authors, production=written, production_ties=ties), peak_memory_mb())
+        figures = with_memory(Figures(authors=counted, production=written, production_ties=ties), peak_memory_mb())
         return StepResult(figures={"counts": figures.as_dict()})
 
     def finish(self, context: StepContext) -> StepResult:
@@ -145,7 +149,7 @@ class LabelTaskSteps:
         passing("label-task.finished")
         workplace.tidy()
         passing("label-task.tidied")
-        self._open.close()
+        self._open.close_idle()
         return StepResult(job_result=report)
 
     def _completed(self, context: StepContext, workplace: Workplace) -> dict[str, Any]:

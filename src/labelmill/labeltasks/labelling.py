@@ -8,9 +8,10 @@ import polars as pl
 
 from labelmill.db.bulk.model import Reject
 from labelmill.errors import BadSource
+from labelmill.labeltasks import authors
 from labelmill.labeltasks.figures import Figures
 from labelmill.labeltasks.filters import Filters
-from labelmill.labeltasks.frames import AUTHOR_HASHES, AUTHOR_SCHEMA, PART_SCHEMA, as_text, standard
+from labelmill.labeltasks.frames import PART_SCHEMA, as_text, standard
 from labelmill.labeltasks.model import MOST_UNMAPPED
 from labelmill.labeltasks.names import Names
 from labelmill.labeltasks.times import in_range
@@ -68,15 +69,14 @@ class Labelling:
         return pl.concat([PART_SCHEMA.to_frame(), *self._results])
 
     def authors(self) -> pl.DataFrame:
-        """Return the part's distinct authors as ``AUTHOR_SCHEMA`` says."""
-        return pl.concat([AUTHOR_SCHEMA.to_frame(), *self._authors]).unique()
+        """Return the part's distinct authors (see ``labelmill.labeltasks.authors``)."""
+        return authors.distinct(self._authors)
 
     def _see_authors(self, rows: pl.DataFrame) -> None:
         """Count rows and authors by name, whatever becomes of them: they are what rates are taken of."""
         by_source = rows.group_by("source").agg(rows=pl.len())
         received = self._names.attach(by_source).group_by("name").agg(pl.col("rows").sum())
-        authors = rows.lazy().filter(pl.col("source_author").is_not_null()).select("source", **AUTHOR_HASHES).collect()
-        self._authors.append(self._names.attach(authors).select(AUTHOR_SCHEMA.names()))
+        self._authors.append(authors.hashed(rows))
         self.figures += Figures(
             rows_read=rows.height, received=dict(received.iter_rows()), unmapped=self._names.unmapped(by_source)
         )
@@ -120,9 +120,11 @@ class Labelling:
 
     def _as_results(self, rows: pl.DataFrame, text: pl.Series, labels: pl.DataFrame) -> pl.DataFrame:
         hit = rows[labels["row"]]
+        author = pl.col("author")
         return pl.concat([hit, labels.select("group", "match_meta", panel="label")], how="horizontal").with_columns(
             text.gather(labels["row"]).alias("match_content"),
             task_id=pl.lit(self._task_id),
+            source_author=pl.col("source").fill_null("") + "_" + author if self._task.columns.source is not None else author,
             create_time=pl.col("time"),
             field_content=pl.col("source").fill_null(""),
         )

@@ -54,7 +54,7 @@ class FileOutput:
 
     def __init__(self, path: Path, source: Location, task: LabelTask) -> None:
         self._path = path
-        self._source = source.path
+        self._source = source
         self._task = task
 
     @property
@@ -63,7 +63,7 @@ class FileOutput:
 
     def check(self) -> None:
         for path in self._paths():
-            if self._source is not None and path.resolve() == self._source.resolve():
+            if self._source.takes(path):
                 raise BadInput(
                     "This file would be overwritten: it is the source.", where=str(path), way_out="Name another file."
                 )

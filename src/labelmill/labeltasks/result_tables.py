@@ -36,9 +36,11 @@ STATE_COLUMNS = (
 class ResultTables:
     """The definitions of the tables in one schema, each made once."""
 
-    def __init__(self, schema: str | None, *, named_by: str = "name") -> None:
+    def __init__(self, schema: str | None, *, named_by: str = "name", one_key: bool = False) -> None:
         #: What the names come from, for errors.
         self.named_by = named_by
+        # PostgreSQL's keys and indexes are apart from the rows and cost the same: there one of both columns does for two.
+        self._one_key = one_key
         self._metadata = sa.MetaData(schema=schema)
         self.ledger = sa.Table(
             LEDGER, self._metadata,
@@ -55,14 +57,13 @@ class ResultTables:
         if known is not None:
             return known
         kinds: dict[str, Any] = {"id": name(255), "task_id": name(32), "panel": name(200), "create_time": sa.DateTime()}
-        return sa.Table(
-            table_name, self._metadata,
-            sa.Column("row_id", Whole, primary_key=True),
-            *(sa.Column(each, kinds.get(each, LongText), nullable=each in _NULLABLE) for each in RESULT_COLUMNS),
-            # By task, and within it by row: a few rows at random places are found without reading the others.
-            sa.Index(None, "task_id", "row_id"),
-            **_OPTIONS,
-        )  # fmt: skip
+        columns = [sa.Column(each, kinds.get(each, LongText), nullable=each in _NULLABLE) for each in RESULT_COLUMNS]
+        # By task, and within it by row: a few rows at random places are found without reading the others.
+        if self._one_key:
+            number, key = sa.Column("row_id", Whole, sa.Identity()), sa.PrimaryKeyConstraint("task_id", "row_id")
+            return sa.Table(table_name, self._metadata, number, *columns, key, **_OPTIONS)
+        number = sa.Column("row_id", Whole, primary_key=True)
+        return sa.Table(table_name, self._metadata, number, *columns, sa.Index(None, "task_id", "row_id"), **_OPTIONS)
 
     def state(self, table_name: str) -> sa.Table:
         """Return the table that shows the state of each task."""

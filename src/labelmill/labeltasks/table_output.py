@@ -41,7 +41,10 @@ class TableOutput:
         self._task = task
         self._task_id = task_id
         self._engine = make_engine(location.url, foreign=location.path is None or location.path.exists())
-        self._tables = ResultTables(location.schema, named_by="name" if task.source_map is None else "source map")
+        self._tables = ResultTables(
+            location.schema, named_by="name" if task.source_map is None else "source map",
+            one_key=location.format == "postgresql",
+        )  # fmt: skip
         #: The tables that are known to be there.
         self._made: set[str] = set()
 

@@ -12,7 +12,8 @@ import polars as pl
 
 from labelmill.errors import Unavailable
 from labelmill.ids import new_id
-from labelmill.labeltasks.frames import AUTHOR_SCHEMA, FILE_COLUMNS, PART_SCHEMA, by_bucket
+from labelmill.labeltasks import authors
+from labelmill.labeltasks.frames import FILE_COLUMNS, PART_SCHEMA, by_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +37,14 @@ class Workplace:
         """Where a source that cannot be split is spooled to."""
         return self.folder / "pieces"
 
-    def write_step(self, step: str, results: pl.DataFrame, authors: pl.DataFrame, *, buckets: int, keep_order: bool) -> None:
-        """Keep what one label step found, by bucket, and a sample; ``keep_order`` also keeps the results as they stood."""
+    def write_step(self, step: str, results: pl.DataFrame, seen: pl.DataFrame, *, buckets: int, keep_order: bool) -> None:
+        """Keep what one label step found, by bucket, the authors it has ``seen``, and a sample.
+
+        ``keep_order`` also keeps the results as they stood.
+        """
         self._write_frame("labels", step, by_bucket(results, buckets), groups=buckets)
-        self._write_frame("authors", step, by_bucket(authors, buckets), groups=buckets)
+        # Hashes do not compress; as they stand a bucket of them is read without the others.
+        self._write(self.folder / "authors" / f"{step}.arrow", seen.write_ipc)
         if keep_order and buckets > 1:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
         sample = _draw(results, seed=zlib.crc32(step.encode()))
@@ -62,9 +67,9 @@ class Workplace:
         """Return one bucket's results of all steps."""
         return self._bucket("labels", bucket, PART_SCHEMA).collect()
 
-    def authors(self, bucket: int) -> pl.LazyFrame:
-        """Return one bucket's authors of all steps; one that several steps saw stands there several times."""
-        return self._bucket("authors", bucket, AUTHOR_SCHEMA)
+    def authors(self, bucket: int, buckets: int) -> list[pl.DataFrame]:
+        """Return one bucket's authors of each step; one that several steps saw stands there several times."""
+        return [authors.in_bucket(pl.read_ipc(file), bucket, buckets) for file in _files(self.folder / "authors", "*.arrow")]
 
     def results(self) -> list[Path]:
         """Return the files of the results in the order of the source; they hold at least ``FILE_COLUMNS``."""
@@ -152,8 +157,8 @@ class Workplace:
         return pl.scan_parquet(files, glob=False).filter(pl.col("bucket") == bucket).select(schema.names())
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+def _files(folder: Path, pattern: str = "*.parquet") -> list[Path]:
+    return sorted(folder.glob(pattern)) if folder.is_dir() else []
 
 
 def _draw(results: pl.DataFrame, seed: int) -> pl.DataFrame:
