@@ -34,6 +34,13 @@ _KINDS: tuple[tuple[tuple[type[TypeEngine[Any]], ...], Kind], ...] = (
     ((sa.LargeBinary, sa.BINARY, sa.VARBINARY), Kind.BYTES),
     ((sa.String,), Kind.TEXT),
 )
+#: Tables (partitioned ones too), views, materialized views and foreign tables, in one question where the inspector asks four.
+_POSTGRESQL_KINDS = "tvmf"
+_POSTGRESQL_TABLES = sa.text(
+    "SELECT CASE WHEN relkind IN ('r', 'p') THEN 't' ELSE CAST(relkind AS text) END, relname FROM pg_catalog.pg_class "
+    "JOIN pg_catalog.pg_namespace AS spaces ON spaces.oid = relnamespace "
+    "WHERE nspname = :place AND (relkind = 'f' OR (relkind IN ('r', 'p', 'v', 'm') AND relpersistence <> 't'))"
+)
 #: Texts that are compared as they are sorted: an enum sorts by the place of its word, and PostgreSQL's CHAR loses its spaces.
 _ORDERED: dict[str, tuple[type[TypeEngine[Any]], ...]] = {"postgresql": (sa.VARCHAR, sa.TEXT), "mysql": (sa.VARCHAR, sa.CHAR)}
 
@@ -90,7 +97,7 @@ def inspect_entry(connection: Connection, location: Location) -> Entry:
         # A type that SQLAlchemy does not know is read as text: no reason to warn.
         warnings.simplefilter("ignore", sa.exc.SAWarning)
         inspector = sa.inspect(connection)
-        name = pick_table(location, _table_names(inspector, location))
+        name = pick_table(location, _table_names(connection, inspector, location))
         columns = inspector.get_columns(name.name, schema=name.schema)
         indexes = _indexes(inspector, name)
         primary = inspector.get_pk_constraint(name.name, schema=name.schema) if indexes is not None else None
@@ -121,16 +128,18 @@ def _real_names(connection: Connection, name: TableName, columns: Sequence[Refle
     return dict(zip(given, real, strict=True))
 
 
-def _table_names(inspector: Inspector, location: Location) -> list[TableName]:
+def _table_names(connection: Connection, inspector: Inspector, location: Location) -> list[TableName]:
     known = [name for name in inspector.get_schema_names() if name.lower() not in _SYSTEM_SCHEMAS]
     default = inspector.default_schema_name
     schema = location.schema if location.schema in known else default
     if schema is None:
         raise BadSource("No database is named.", where=str(location), way_out=f"Name one of: {', '.join(known[:NAMED])}.")
-    kinds = ["get_table_names", "get_view_names"]
     if inspector.dialect.name == "postgresql":
-        kinds += ["get_materialized_view_names", "get_foreign_table_names"]
-    return [TableName(schema, name) for kind in kinds for name in sorted(getattr(inspector, kind)(schema=schema))]
+        found = connection.execute(_POSTGRESQL_TABLES, {"place": schema}).all()
+        names = [name for _, name in sorted(found, key=lambda row: (_POSTGRESQL_KINDS.index(row[0]), row[1]))]
+    else:
+        names = [*sorted(inspector.get_table_names(schema=schema)), *sorted(inspector.get_view_names(schema=schema))]
+    return [TableName(schema, name) for name in names]
 
 
 def _column(column: ReflectedColumn, name: str) -> Column:
@@ -143,8 +152,8 @@ def _column(column: ReflectedColumn, name: str) -> Column:
 
 
 def _indexes(inspector: Inspector, name: TableName) -> list[ReflectedIndex] | None:
-    """Return the indexes, or None for a view."""
-    if name.name in inspector.get_view_names(schema=name.schema):
+    """Return the indexes, or None for a view of MariaDB, which the inspector has no word on."""
+    if inspector.dialect.name == "mysql" and name.name in inspector.get_view_names(schema=name.schema):
         return None
     return inspector.get_indexes(name.name, schema=name.schema)
 
