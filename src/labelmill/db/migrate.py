@@ -8,10 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 
 from labelmill.db.database import answering
 from labelmill.errors import Conflict, Unavailable
@@ -19,6 +16,7 @@ from labelmill.errors import Conflict, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alembic.config import Config
     from sqlalchemy.engine import Connection, Engine
 
 #: Seconds to wait for another process that changes the schema.
@@ -26,6 +24,7 @@ WAIT_SECONDS = 60
 #: The library tells of each look at the revision; nobody who runs a verb wants to read that.
 logging.getLogger("alembic").setLevel(logging.WARNING)
 _FOLDER = Path(__file__).parent / "migrations"
+_VERSION = sa.table("alembic_version", sa.column("version_num", sa.String))
 
 
 def head() -> str:
@@ -35,8 +34,8 @@ def head() -> str:
 
 @cache
 def revisions() -> tuple[str, ...]:
-    """Return every revision, oldest first."""
-    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
+    """Return every revision, oldest first: the names of their files begin with them."""
+    return tuple(sorted(path.stem.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")))
 
 
 def current(engine: Engine) -> str | None:
@@ -55,6 +54,9 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         return
     with _alone(engine) as connection:
         _require_known(_current(connection))
+        # Loaded here only: nearly every process finds the schema as it should be, and the library takes a while to load.
+        from alembic import command
+
         command.upgrade(_config(connection), revision)
 
 
@@ -62,6 +64,8 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Take the database back to ``revision`` (``base`` for empty); raises as ``upgrade`` does."""
     with _alone(engine) as connection:
         _require_known(_current(connection))
+        from alembic import command
+
         command.downgrade(_config(connection), revision)
 
 
@@ -111,10 +115,14 @@ def _mysql_lock(connection: Connection) -> Iterator[None]:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.scalar(sa.select(_VERSION.c.version_num))
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -151,3 +151,15 @@ def test_a_revision_that_fails_leaves_the_schema_as_it_was(engine, monkeypatch):
     with pytest.raises(RuntimeError):
         migrate.upgrade(engine)
     assert (migrate.current(engine), sa.inspect(engine).get_table_names()) == (None, [])
+
+
+def test_the_revisions_are_those_of_the_library():
+    """Told from the names of their files, so that the library need not be loaded to know them."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(SOURCE / "db" / "migrations"))
+    config.set_main_option("path_separator", "os")
+    walked = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert migrate.revisions() == tuple(reversed(walked))
