@@ -6,11 +6,12 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +226,7 @@ def test_a_task_is_run_again_from_a_filled_form(page: Page, served: Served, tmp_
     first = begin(page, served, tmp_path)
     http_tasks.work(served, first)
     page.goto(f"/label-tasks/{first}")
-    page.click("text=Run again")
+    page.click("text=Use as template")
     expect(page.locator("input[name=sink_path]")).to_have_value("labels.csv")
     page.check("input[name=overwrite]")
     page.click("text=Start labelling")
@@ -247,6 +248,84 @@ def test_a_failed_task_says_why_and_how_to_go_on(page: Page, served: Served, tmp
     page.click("text=Go on where it stopped")
     http_tasks.work(served, task_id)
     expect(page.locator(".state-succeeded").first).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_further_labellers_and_filters_are_added_filled_in_and_taken_away_with_and_without_scripts(
+    browser: Browser, served: Served, tmp_path: Path, script: bool
+) -> None:
+    """Whatever was typed or chosen before stays, the rules of a file too."""
+    frame = http_tasks.rows().with_columns(content=pl.Series(["an exam", "exam: buy now", "x", "x", "x"] * 10))
+    http_tasks.write(served, "posts.csv", frame)
+    with opened(browser, served, java_script_enabled=script) as page:
+        page.goto("/label-tasks/new?path=posts.csv")
+        page.set_input_files("input[name=rules_file]", rules_file(tmp_path))
+        page.fill("input[name=sink_path]", "labels.db")
+        page.click("text=Add a labeller")
+        page.select_option("select[name=also-0-text]", "content")
+        page.locator("#parts >> text=Or paste them").click()
+        page.fill("textarea[name=also-0-rules_text]", "content,label,rule_type,match_type\nexam,/student,keyword,partially\n")
+        page.click("text=Add a labeller")
+        expect(page.locator("select[name=also-1-text]")).to_be_visible()
+        page.click("text=Add a filter")
+        page.select_option("select[name=filters-0-column]", "content")
+        page.locator("fieldset:has(select[name=filters-0-action]) >> text=Or paste them").click()
+        page.fill("textarea[name=filters-0-rules_text]", '{"rules": [{"kind": "regex", "content": "buy now"}]}')
+        page.click("text=Start labelling")
+        beside = page.locator("[id='error-also.1.rules']")
+        expect(beside).to_have_text(re.compile("There are no rules yet."))
+        page.locator("button[name=remove][value=also-1]").click()
+        expect(page.locator("select[name=also-1-text]")).to_have_count(0)
+        expect(page.locator("select[name=also-0-text]")).to_have_value("content")
+        page.click("text=Start labelling")
+        page.wait_for_url(re.compile(r"/label-tasks/[0-9a-f]{32}$"))
+        [task_id] = tasks(served)
+        http_tasks.work(served, task_id)
+        page.reload()
+        expect(page.locator("h1")).to_have_text("Label author and content of posts.csv with people and rules into labels.db")
+        for words in ("/student", "a filter left them out", "10"):
+            expect(page.locator("#report")).to_contain_text(words)
+        facts = page.locator("dl.facts")
+        for words in (
+            "content: rules",
+            "leave out rows that match in content: 1 rules",
+            "labels.db · state",
+            "wh_panel_mapping_",
+        ):
+            expect(facts).to_contain_text(words)
+        page.click("text=Use as template")
+        expect(page.locator("select[name=filters-0-column]")).to_have_value("content")
+        page.fill("input[name=sink_path]", "again.db")
+        page.click("text=Start labelling")
+        page.wait_for_url(re.compile(rf"/label-tasks/(?!{task_id})[0-9a-f]{{32}}$"))
+        http_tasks.work(served, tasks(served)[0])
+        page.reload()
+        expect(page.locator("#report")).to_contain_text("a filter left them out")
+
+
+def test_an_ended_task_is_run_again_and_removed_with_what_it_wrote(page: Page, served: Served, tmp_path: Path) -> None:
+    posts(served)
+    task_id = begin(page, served, tmp_path, sink="labels.db")
+    http_tasks.work(served, task_id)
+    page.goto(f"/label-tasks/{task_id}")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.click("text=Run again")
+    expect(page.locator(".state-succeeded").first).to_be_visible()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("text=Run again")
+    expect(page.locator("[data-live]")).to_be_visible()
+    http_tasks.work(served, task_id)
+    expect(page.locator(".state-succeeded").first).to_be_visible()
+    page.reload()
+    page.click("text=Remove this task")
+    page.check("input[name=results]")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("details.removal button").click()
+    page.wait_for_url(re.compile(r"/label-tasks$"))
+    assert tasks(served) == []
+    with closing(sqlite3.connect(http_tasks.folder(served) / "labels.db")) as connection:
+        for table in ("state", "posts_labels", "wh_panel_mapping_posts_labels"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
 def run_copied(text: str, served: Served, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -290,6 +369,51 @@ def test_what_the_form_shows_to_copy_runs_as_it_is_pasted(page: Page, served: Se
     assert counts[0].equals(counts[1])
 
 
+def test_a_form_with_several_labellers_and_filters_runs_as_it_is_pasted(page: Page, served: Served, tmp_path: Path) -> None:
+    """The options of production and of rows in memory too."""
+    frame = http_tasks.rows().with_columns(pl.Series("the text", ["an exam", "exam: buy now", "x", "x", "x"] * 10))
+    http_tasks.write(served, "posts.csv", frame)
+    typed = {
+        "also-0-rules_text": json.dumps({"labels": [{"name": "/student", "group": "role"}], "rules": [{"label": "/student", "kind": "regex", "content": "exam"}]}),
+        "filters-0-rules_text": '{"rules": [{"kind": "regex", "content": "it\'s|buy now"}]}', "rules_text": json.dumps(http_tasks.RULES),
+    }  # fmt: skip
+    page.goto("/label-tasks/new?path=posts.csv&also-0-text=the%20text&filters-0-action=delete&filters-0-column=the%20text")
+    for summary in page.locator("main details:not([data-commands]) > summary").all():
+        summary.click()
+    for name, text in typed.items():
+        page.fill(f"textarea[name={name}]", text)
+    for name, text in {
+        "production_prefix": "clean_",
+        "batch_rows": "200",
+        "production_after": "0.5",
+        "sink_path": "cli.db",
+    }.items():
+        page.fill(f"input[name={name}]", text)
+    page.select_option("select[name=unmapped]", "leave-out")
+    page.fill("textarea[name=source_map]", '{"forum": ["F1"]}')
+    counts = []
+    for kind, sink in (("CLI", "from cli.db"), ("curl", "from curl.db")):
+        page.fill("input[name=sink_path]", sink)
+        with page.expect_response("**/label-tasks/commands"):
+            page.locator("input[name=sink_path]").blur()
+            if page.locator("[data-commands]").get_attribute("open") is None:
+                page.click("text=The same from a terminal")
+        shown = page.locator(f"#commands .copy:has-text('Copy as {kind}') pre")
+        expect(shown).to_contain_text(sink)
+        ran = run_copied(shown.inner_text(), served, tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        if kind == "curl":
+            answer = json.loads(ran.stdout)
+            assert answer["state"] == "queued", answer
+            http_tasks.work(served, answer["id"])
+            time.sleep(0.6)
+            http_tasks.work(served, answer["id"])
+        with closing(sqlite3.connect(http_tasks.folder(served) / sink)) as connection:
+            counts.append(connection.execute("SELECT id, panel, match_content FROM clean_forum ORDER BY 1, 2").fetchall())
+    assert {row[1] for row in counts[0]} == {"/male", "/female", "/student"}
+    assert counts[0] == counts[1]
+
+
 def test_what_a_task_shows_to_copy_runs_as_it_is_pasted(page: Page, served: Served, tmp_path: Path) -> None:
     posts(served)
     task_id = begin(page, served, tmp_path)
@@ -317,7 +441,7 @@ def test_a_viewer_looks_and_starts_nothing(browser: Browser, served: Served, tmp
         assert page.locator("text=New label task").count() == 0
         page.click("table a")
         expect(page.locator("mark").first).to_be_visible()
-        for word in ("Run again", "Cancel", "Download"):
+        for word in ("Run again", "Use as template", "Remove this task", "Cancel", "Download"):
             assert page.locator(f"main >> text={word}").count() == 0
         assert str(served.app.settings.data_dir) not in page.content()
 

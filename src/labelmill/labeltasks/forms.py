@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,14 @@ import orjson
 from pydantic import ValidationError
 
 from labelmill.errors import BadInput, LabelmillError
+from labelmill.labeltasks import form_parts
+from labelmill.labeltasks.filters import LABEL
 from labelmill.labeltasks.model import LabelTask
 from labelmill.labeltasks.schemas import NewLabelTask
 from labelmill.rules import load, to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
 
     from labelmill.jobs.model import Job
 
@@ -34,8 +38,16 @@ class FormErrors(Exception):
         super().__init__(str(by_field))
 
 
-def read_form(values: Mapping[str, str], rules_file: tuple[str, bytes] | None = None) -> NewLabelTask:
-    """Return the body that a form means; raises FormErrors. ``rules_file`` is the name and content of an uploaded rule file."""
+#: Fields that stand in a request as they stand in the form.
+_AS_TYPED = (
+    "name", "unmapped", "production_prefix", "production_tie", "production_after", "step_rows", "batch_rows", "queue", "countdown",
+)  # fmt: skip
+#: Files of rules by their field: name and content.
+Files = Mapping[str, tuple[str, bytes]]
+
+
+def read_form(values: Mapping[str, str], files: Files | None = None) -> NewLabelTask:
+    """Return the body that a form means; raises FormErrors. ``files`` are the uploaded rule files."""
     errors: dict[str, str] = {}
     body: dict[str, Any] = {
         "source": source_of(values), "sink": _sink(values), "columns": {role: values.get(f"{role}_column") or None for role in ROLES},
@@ -43,13 +55,12 @@ def read_form(values: Mapping[str, str], rules_file: tuple[str, bytes] | None = 
         "file": {"encoding": values.get("encoding") or None, "separator": {"tab": "\t"}.get(values.get("separator", ""), values.get("separator") or None)},
         "overwrite": values.get("overwrite") == "on",
     }  # fmt: skip
-    body |= {name: values[name] for name in ("name", "production_tie", "step_rows", "queue", "countdown") if values.get(name)}
-    for field, read in (("rules", lambda: _rules(values, rules_file)), ("source_map", lambda: _source_map(values))):
-        try:
-            body[field] = read()
-        except LabelmillError as error:
-            errors[field] = told(error)
-            body[field] = {"name": "-"} if field == "rules" else None
+    body |= {name: values[name] for name in _AS_TYPED if values.get(name)}
+    if not body["columns"]["text"]:
+        errors["columns.text"] = "Choose one."
+    with _noting(errors, "source_map"):
+        body["source_map"] = _source_map(values)
+    body |= _parts(values, files or {}, errors)
     try:
         new = NewLabelTask.model_validate(body)
     except ValidationError as error:
@@ -57,6 +68,31 @@ def read_form(values: Mapping[str, str], rules_file: tuple[str, bytes] | None = 
     if errors:
         raise FormErrors(errors)
     return new
+
+
+def _parts(values: Mapping[str, str], files: Files, errors: dict[str, str]) -> dict[str, Any]:
+    """Return the labellers and filters of a form; what is wrong with their rules is noted in ``errors``."""
+    found: dict[str, Any] = {"rules": {"name": "-"}, "also": [], "filters": []}
+    with _noting(errors, "rules"):
+        found["rules"] = _rules(values, files.get("rules_file"))
+    for kind in form_parts.KINDS:
+        for number in form_parts.numbers({**values, **files}, kind):
+            typed = form_parts.fields_of(values, kind, number)
+            names = ("text",) if kind == "also" else ("action", "column")
+            part: dict[str, Any] = {"rules": {"name": "-"}} | {name: typed.get(name) or None for name in names}
+            with _noting(errors, f"{kind}.{len(found[kind])}.rules"):
+                file = files.get(f"{kind}-{number}-rules_file")
+                part["rules"] = _rules(typed, file, LABEL if kind == "filters" else "")
+            found[kind].append(part)
+    return found
+
+
+@contextmanager
+def _noting(errors: dict[str, str], field: str) -> Iterator[None]:
+    try:
+        yield
+    except LabelmillError as error:
+        errors[field] = told(error)
 
 
 def source_of(values: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +119,9 @@ def by_field(mistakes: Iterable[Any]) -> dict[str, str]:
 
 
 def _field(path: list[str]) -> str:
-    """Return the form's name of a field: columns one by one, everything else by its first part."""
+    """Return the form's name of a field: columns and parts one by one, everything else by its first part."""
+    if path[0] in form_parts.KINDS:
+        return ".".join(path[:3])
     return ".".join(path[:2]) if path[0] in ("columns", "file", "limits") and len(path) > 1 else path[0]
 
 
@@ -94,13 +132,10 @@ def again(job: Job) -> dict[str, str]:
     values |= {
         name: moment.strftime("%Y-%m-%dT%H:%M:%S") for name, moment in (("start", task.start), ("end", task.end)) if moment
     }
-    values |= {
-        "rules_task": job.id,
-        "name": task.name,
-        "production_tie": task.production_tie,
-        "step_rows": str(task.step_rows),
-        "queue": job.queue,
-    }
+    same = ("name", "unmapped", "production_prefix", "production_tie", "step_rows", "batch_rows")
+    values |= {name: str(getattr(task, name)) for name in same}
+    values |= {"rules_task": job.id, "production_after": f"{task.production_after:g}", "queue": job.queue}
+    values |= form_parts.again(task, job.id)
     values |= {name: str(task.file[name]) for name in ("encoding", "separator") if task.file.get(name)}
     if task.overwrite:
         values["overwrite"] = "on"
@@ -117,22 +152,23 @@ def _sink(values: Mapping[str, str]) -> dict[str, str]:
     return {name: values[field] for name, field in names.items() if values.get(field)}
 
 
-def _rules(values: Mapping[str, str], rules_file: tuple[str, bytes] | None) -> dict[str, Any]:
-    if rules_file is not None:
-        return _loaded(Path(rules_file[0].replace("\\", "/")).name, rules_file[1])
+def _rules(values: Mapping[str, str], file: tuple[str, bytes] | None, default_label: str = "") -> dict[str, Any]:
+    if file is not None:
+        return _loaded(Path(file[0].replace("\\", "/")).name, file[1], default_label)
     text = values.get("rules_text", "").strip()
     if text:
         suffix = ".json" if text.startswith("{") else ".tsv" if "\t" in text.partition("\n")[0] else ".csv"
-        return _loaded(f"rules{suffix}", text.encode())
+        return _loaded(f"rules{suffix}", text.encode(), default_label)
     if values.get("rules_name"):
         return {"name": values["rules_name"]}
     if values.get("rules_task"):
-        return {"task": values["rules_task"]}
+        task_id, _, part = values["rules_task"].partition("/")
+        return {"task": task_id} | ({"part": part} if part else {})
     raise BadInput("There are no rules yet.", way_out="Paste rules, or choose a file with rules.")
 
 
-def _loaded(name: str, content: bytes) -> dict[str, Any]:
-    """Return the rules of a file's content, read as ``labelmill label --rules`` would."""
+def _loaded(name: str, content: bytes, default_label: str) -> dict[str, Any]:
+    """Return the rules of a file's content, read as ``labelmill label`` would."""
     suffix = Path(name).suffix.lower()
     if suffix not in _SUFFIXES:
         raise BadInput(
@@ -143,7 +179,7 @@ def _loaded(name: str, content: bytes) -> dict[str, Any]:
         path = Path(folder, f"rules{suffix}")
         path.write_bytes(content)
         try:
-            return to_dict(load(path, name=stem[:100]).rule_set)
+            return to_dict(load(path, name=stem[:100], default_label=default_label).rule_set)
         except LabelmillError as error:
             error.where = error.where.replace(str(path), name).replace(str(path.resolve()), name)
             error.message = error.message.replace(str(path), name)

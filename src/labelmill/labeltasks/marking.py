@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labelmill import rules as matching
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from labelmill.rules.matcher import Matcher
 
 #: Characters of a text that are shown; longer ones are cut around their first hit.
 LONGEST = 400
@@ -19,20 +21,37 @@ BEFORE = 80
 Marked = list[tuple[str, bool]]
 
 
-def mark(results: Sequence[tuple[str, str, str]], *, case_sensitive: bool) -> list[Marked]:
-    """Return the texts of results (label, text, match_meta) in pieces.
+def mark(results: Sequence[tuple[str, str, str]], rule_sets: Sequence[Mapping[str, Any]]) -> list[Marked]:
+    """Return the texts of results (label, text, match_meta) in pieces; ``rule_sets`` are those of the task's labellers, as JSON.
 
     Only the rules that ``match_meta`` names are compiled: a sample is marked as quickly under 100,000 rules as under ten.
     """
-    rules = list(dict.fromkeys(rule for label, _, meta in results for rule in _rules(label, meta)))
-    labels = tuple(Label(name) for name in dict.fromkeys(rule.label for rule in rules))
-    matcher = compile_rules(RuleSet("sample", labels, tuple(rules), case_sensitive=case_sensitive))
+    found = [tuple(_rules(label, meta)) for label, _, meta in results]
+    cases = _cases(found, rule_sets)
+    matchers = {
+        case: _matcher([own for own, its in zip(found, cases, strict=True) if its is case], case) for case in set(cases)
+    }
     marked = []
-    for label, text, meta in results:
-        own = set(_rules(label, meta))
-        spans = [span for hit in matching.explain(matcher, text).hits if hit.rule in own for span in hit.spans]
+    for (_, text, _), own, case in zip(results, found, cases, strict=True):
+        spans = [span for hit in matching.explain(matchers[case], text).hits if hit.rule in own for span in hit.spans]
         marked.append(_cut(list(_pieces(text, spans))))
     return marked
+
+
+def _matcher(found: Iterable[tuple[Rule, ...]], case_sensitive: bool) -> Matcher:
+    rules = tuple(dict.fromkeys(rule for own in found for rule in own))
+    labels = tuple(Label(name) for name in dict.fromkeys(rule.label for rule in rules))
+    return compile_rules(RuleSet("sample", labels, rules, case_sensitive=case_sensitive))
+
+
+def _cases(found: Sequence[tuple[Rule, ...]], rule_sets: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Return for the rules of each result whether their labeller tells capitals apart: the first labeller that has all of them."""
+    told = [bool(one.get("case_sensitive")) for one in rule_sets]
+    if len(set(told)) == 1:
+        return told[:1] * len(found)
+    known = [{(rule["label"], rule["kind"], rule.get("match"), rule["content"]) for rule in one["rules"]} for one in rule_sets]
+    wanted = [{(rule.label, rule.kind, rule.match, rule.content) for rule in own} for own in found]
+    return [next((case for case, rules in zip(told, known, strict=True) if own <= rules), told[0]) for own in wanted]
 
 
 def _rules(label: str, meta: str) -> Iterator[Rule]:

@@ -19,10 +19,11 @@ from labelmill.db.bulk.location import FILE_FORMATS, SQLITE_SUFFIXES
 from labelmill.errors import LabelmillError
 from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.jobs.model import JobState
-from labelmill.labeltasks import commands, file_routes, forms, intake, routes, service, shelf, upload_form
+from labelmill.labeltasks import commands, file_routes, form_parts, forms, intake, routes, service, shelf, upload_form
 from labelmill.labeltasks.marking import mark
 from labelmill.labeltasks.model import LabelTask
-from labelmill.labeltasks.schemas import LabelTaskOut, NewLabelTask, SampleRow, SourceIn
+from labelmill.labeltasks.report import UNMAPPED
+from labelmill.labeltasks.schemas import MOST_PARTS, LabelTaskOut, NewLabelTask, SampleRow, SourceIn
 from labelmill.rules import service as rule_sets
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ async def upload(request: Request, app: TheApp, actor: SignedIn) -> Response:
 
 
 async def form_values(request: Request) -> dict[str, Any]:
-    """Return a form's texts, and under ``rules_file`` the name and content of a file, where one was chosen."""
-    async with request.form(max_files=1, max_fields=60, max_part_size=LARGEST_FIELD) as form:
+    """Return a form's texts, and the names and contents of the files with rules that were chosen."""
+    async with request.form(max_files=2 * MOST_PARTS + 1, max_fields=400, max_part_size=LARGEST_FIELD) as form:
         values: dict[str, Any] = {name: value for name, value in form.items() if isinstance(value, str)}
-        file = form.get("rules_file")
-        if file is not None and not isinstance(file, str) and file.filename:
-            values["rules_file"] = (file.filename, await file.read())
+        for name, file in form.items():
+            if not isinstance(file, str) and file.filename and name.endswith("rules_file"):
+                values[name] = (file.filename, await file.read())
         return values
 
 
@@ -133,6 +134,14 @@ def show_commands(request: Request, app: TheApp, actor: SignedIn, values: Values
     return _form_page(request, app, values, errors=errors, commands=shown, status=422 if errors else 200)
 
 
+@router.post("/label-tasks/form")
+def change_form(request: Request, app: TheApp, actor: SignedIn, values: Values) -> HTMLResponse:
+    """Show the form with a labeller or a filter more or less; nothing that was typed is lost."""
+    require(actor, Action.START_LABEL_TASK)
+    _split(values)
+    return _form_page(request, app, form_parts.changed(values, MOST_PARTS), status=200)
+
+
 @router.get("/label-tasks/{task_id}")
 def task_page(
     request: Request,
@@ -148,15 +157,29 @@ def task_page(
     with app.database.read() as connection:
         job = service.get(connection, task_id)
     sample = routes.get_sample(app, actor, task_id, rows=SAMPLE_ROWS, seed=seed if seed is not None else 1, name=name).items
-    rejects = service.rejects(app.work_root, task_id)[:SHOWN_REJECTS]
+    rejects = routes.listed_rejects(app, actor, task_id)
     starts = may(actor, Action.START_LABEL_TASK)
     return render(
-        request, "labeltasks/task.html", task=task, sample=_marked(job, sample), name=name, rejects=rejects, next_seed=(seed or 1) + 1,
+        request, "labeltasks/task.html", task=task, sample=_marked(job, sample), name=name, rejects=rejects.items[:SHOWN_REJECTS], rejected=rejects.rejected, next_seed=(seed or 1) + 1,
         changes=may(actor, Action.CHANGE_LABEL_TASK, job), starts=starts, downloads=may(actor, Action.VIEW_FILES),
         commands=_commands(request, app, actor, _as_new(app, job)) if starts and _repeatable(task) else None,
         report_call=commands.curl_get(_origin(request), f"/v1/label-tasks/{task_id}"), repeatable=_repeatable(task),
         most=max(task.labels.values(), default=1), reason=_reason, title=_title, rules_in=json.loads, is_database=Path(task.sink.get("path", "")).suffix in SQLITE_SUFFIXES,
     )  # fmt: skip
+
+
+@router.post("/label-tasks/{task_id}/rerun")
+def rerun(app: TheApp, actor: SignedIn, task_id: routes.TaskId) -> Response:
+    """Run an ended task again from its start."""
+    routes.rerun_label_task(app, actor, task_id)
+    return see_other(f"/label-tasks/{task_id}")
+
+
+@router.post("/label-tasks/{task_id}/remove")
+def remove(app: TheApp, actor: SignedIn, task_id: routes.TaskId, values: Values) -> Response:
+    """Forget an ended task, and with the tick also the rows that it wrote."""
+    routes.remove_label_task(app, actor, task_id, results=values.get("results") == "on")
+    return see_other("/label-tasks")
 
 
 @router.post("/label-tasks/{task_id}/cancel")
@@ -224,13 +247,16 @@ def _form_page(
     typed = {
         "sink_kind": "file",
         "production_tie": "drop",
+        "unmapped": "own",
         "sink_path": f"{seen.name}-labels.csv",
         "once": secrets.token_hex(12),
     }
     return render(
         request, "labeltasks/new.html", status=status if errors else 200, seen=seen, source=source, connections=known, errors=errors or {},
         values=typed | usual | {name: value for name, value in values.items() if isinstance(value, str)}, commands=commands,
-        rule_sets=stored, queues=app.settings.queues, roles=forms.ROLES[1:],
+        rule_sets=stored, queues=app.settings.queues, roles=forms.ROLES[1:], most_parts=MOST_PARTS,
+        usual={name: NewLabelTask.model_fields[name].default for name in ("step_rows", "batch_rows")},
+        parts={kind: form_parts.numbers(values, kind) for kind in form_parts.KINDS},
     )  # fmt: skip
 
 
@@ -239,14 +265,17 @@ def _is_source(path: str) -> bool:
 
 
 def _read(values: dict[str, Any]) -> NewLabelTask:
-    rules_file = values.pop("rules_file", None)
-    try:
-        new = forms.read_form(values, rules_file)
-    finally:
-        if rules_file is not None:
-            # A browser does not send a file twice: its rules come back as text.
-            values["rules_text"] = rules_file[1].decode("utf-8", "replace")
-    return new
+    return forms.read_form(*_split(values))
+
+
+def _split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, bytes]]]:
+    """Return a form's texts and its files, and leave in ``values`` the files as texts: a browser does not send a file twice."""
+    files = {name: value for name, value in values.items() if not isinstance(value, str)}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
+    for name, (_, content) in files.items():
+        del values[name]
+        values[f"{name.removesuffix('file')}text"] = content.decode("utf-8", "replace")
+    return texts, files
 
 
 def _kept(values: dict[str, Any]) -> dict[str, Any]:
@@ -284,8 +313,7 @@ def _commands(request: Request, app: App, actor: Actor, new: NewLabelTask) -> di
 def _marked(job: Job, sample: list[SampleRow]) -> list[dict[str, Any]]:
     task = LabelTask.from_params(job.params)
     pieces = mark(
-        [(row.panel, row.match_content, row.match_meta) for row in sample],
-        case_sensitive=bool(task.rules.get("case_sensitive")),
+        [(row.panel, row.match_content, row.match_meta) for row in sample], [labeller.rules for labeller in task.labellers]
     )
     return [row.model_dump() | {"pieces": marked} for row, marked in zip(sample, pieces, strict=True)]
 
@@ -300,15 +328,24 @@ def _title(translate: Callable[..., str], task: LabelTaskOut) -> str:
         role: " · ".join(str(place[name]) for name in ("connection", "schema", "path", "text", "table") if name in place)
         for role, place in (("source", task.source), ("sink", task.sink))
     }
-    return translate(
-        "Label {column} of {source} with {rules} into {sink}", column=task.columns["text"], rules=task.rule_set, **places
-    )
+    columns = _listed(translate, [str(task.columns["text"]), *(one.text for one in task.also)])
+    rules = _listed(translate, [task.rule_set, *(one.rule_set for one in task.also)])
+    return translate("Label {column} of {source} with {rules} into {sink}", column=columns, rules=rules, **places)
+
+
+def _listed(translate: Callable[..., str], names: list[str]) -> str:
+    """Return names as a sentence lists them, each once."""
+    first, *others = dict.fromkeys(names)
+    for other in others:
+        first = translate("{one} and {other}", one=first, other=other)
+    return first
 
 
 def _reason(translate: Callable[..., str], text: str) -> str:
     """Return why rows were left out in the reader's language; names inside stay as they are."""
     if found := re.fullmatch(r"several labels had the best score in (.*)", text, re.DOTALL):
         return translate("several labels had the best score in {group}", group=found[1])
-    if found := re.fullmatch(r"source (.*) is not in the source map: its results go by this id", text, re.DOTALL):
-        return translate("source {source} is not in the source map: its results go by this id", source=found[1])
+    for fate in UNMAPPED.values():
+        if found := re.fullmatch(rf"source (.*) is not in the source map: {fate}", text, re.DOTALL):
+            return translate(f"source {{source}} is not in the source map: {fate}", source=found[1])
     return translate(text.partition(" (`")[0])

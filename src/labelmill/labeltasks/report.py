@@ -18,10 +18,13 @@ LEFT_OUT = {
     "rows_without_text": "text is NULL or empty",
     "rows_without_time": "time is NULL or unreadable",
     "rows_outside": "outside of the time range",
+    "rows_filtered": "a filter left them out",
     "rows_rejected": "could not be read (`labelmill label-tasks rejects`)",
 }
 #: Without a time range such rows are labelled all the same.
 TIMELESS = "time is NULL or unreadable: labelled, and the earliest in production"
+#: What becomes of the rows of sources that are not in the source map.
+UNMAPPED = {"own": "its results go by this id", "leave-out": "its rows are only counted"}
 
 
 def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         "rows_per_second": round(read / how_far.seconds) if how_far.seconds and read else None,
         **figures,
         "has_time_range": bool(job.params.get("start") or job.params.get("end")),
+        "unmapped_rows": job.params.get("unmapped", "own"),
         "coverage": round(counts.rows_labelled / read * 100, 2) if read else None,
         "rate_of_label": counts.rates,
         "written": (job.result or {}).get("written", []),
@@ -71,11 +75,17 @@ def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
     ]
     if report["production_ties"]:
         rows.append({"rows": report["production_ties"], "reason": "authors whose labels had equally many records"})
+    fate = UNMAPPED[report["unmapped_rows"]]
     rows += [
-        {"rows": count, "reason": f"source {source!r} is not in the source map: its results go by this id"}
+        {"rows": count, "reason": f"source {source!r} is not in the source map: {fate}"}
         for source, count in report["unmapped"].items()
     ]
     return rows
+
+
+def listed(report: dict[str, Any]) -> int:
+    """Return how many rows are listed one by one as left out: with a time range, those without a time too."""
+    return int(report["rows_rejected"] + (report["rows_without_time"] if report["has_time_range"] else 0))
 
 
 def check_point(steps: Sequence[dict[str, Any]]) -> str | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 router = api_router("/label-tasks", "label tasks")
 TaskId = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")]
 Seed = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="The same seed draws the same rows.")]
+Part = Annotated[str, Query(max_length=20, description="Whose rules: `rules`, `also.0`, `filters.0` and so on.")]
 Form = Annotated[Literal["json", "csv"] | None, Query(description="Goes before the Accept header.")]
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
@@ -88,11 +89,12 @@ def get_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTaskRe
 
 
 @router.get("/{task_id}/rules", responses=documented(404))
-def get_rules(app: TheApp, actor: SignedIn, task_id: TaskId) -> dict[str, Any]:
+def get_rules(app: TheApp, actor: SignedIn, task_id: TaskId, *, part: Part = "rules") -> dict[str, Any]:
     """Return the rules that the task was started with."""
     require(actor, Action.VIEW_LABEL_TASKS)
     with app.database.read() as connection:
-        return LabelTask.from_params(service.get(connection, task_id).params).rules
+        task = LabelTask.from_params(service.get(connection, task_id).params)
+    return intake.part_of(task, part)
 
 
 @router.get("/{task_id}/sample", responses=documented(404))
@@ -116,16 +118,23 @@ def get_sample(
 @router.get("/{task_id}/rejects", response_model=Rejects, responses=CSV | documented(404))
 def get_rejects(request: Request, app: TheApp, actor: SignedIn, task_id: TaskId, *, format: Form = None) -> Rejects | Response:  # noqa: A002
     """Return the rows of the source that could not be read; as CSV with `Accept: text/csv` or `format=csv`."""
-    require(actor, Action.VIEW_ROWS)
-    with app.database.read() as connection:
-        job = service.get(connection, task_id)
-        rejected = reports.report(job, jobs.list_steps(connection, task_id))["rows_rejected"]
-    rows = service.rejects(app.work_root, task_id)
+    found = listed_rejects(app, actor, task_id)
     if format == "csv" or (format is None and "text/csv" in request.headers.get("accept", "")):
         headers = {"Content-Disposition": f'attachment; filename="rejects-{task_id}.csv"', "X-Content-Type-Options": "nosniff"}
+        rows = [row.model_dump() for row in found.items]
         return Response(
             spreadsheet.as_csv(rows, ("place", "reason", "text")), media_type="text/csv; charset=utf-8", headers=headers
         )
+    return found
+
+
+def listed_rejects(app: App, actor: Actor, task_id: str) -> Rejects:
+    """Return the rows that are listed one by one as left out, and how many there are."""
+    require(actor, Action.VIEW_ROWS)
+    with app.database.read() as connection:
+        job = service.get(connection, task_id)
+        rejected = reports.listed(reports.report(job, jobs.list_steps(connection, task_id)))
+    rows = service.rejects(app.work_root, task_id)
     return Rejects(rejected=rejected, items=[RejectedRow.model_validate(row) for row in rows])
 
 
@@ -223,6 +232,7 @@ def reported(settings: Settings, job: Job, report: dict[str, Any]) -> LabelTaskR
         "rows_labelled",
         "coverage",
         "labels",
+        "rows_filtered",
         "rows_rejected",
         "peak_memory_mb",
     )

@@ -9,8 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labelmill import clock
 from labelmill.jobs.model import Job, JobState, progress
-from labelmill.labeltasks.model import LabelTask, utc
+from labelmill.labeltasks.filters import Action, Filter
+from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, LabelTask, utc
 
+#: Further labellers, and filters, of one task.
+MOST_PARTS = 20
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -45,7 +48,7 @@ class SourceIn(SinkIn):
 class ColumnsIn(Strict):
     """The columns to read. What is not named is taken from the usual names, where the source has them."""
 
-    text: Name = Field(description="The column to label.", examples=["author"])
+    text: Name | None = Field(default=None, description="The column to label.  Usual: `content`.", examples=["author"])
     id: Name | None = Field(default=None, description="Names a row; else rows are numbered.  Usual: `id`.")
     source: Name | None = Field(default=None, description="The source id.  Usual: `s_id`.")
     author: Name | None = Field(default=None, description="Usual: `author`.")
@@ -82,24 +85,60 @@ class FileIn(Strict):
     quoting: bool | None = None
 
 
+class LabellerIn(Strict):
+    """A further rule set, and the column that it labels."""
+
+    rules: dict[str, Any] = Field(description="As `rules` of the task.")
+    text: Name | None = Field(
+        default=None, description="The column to label; else that of the first rules.", examples=["content"]
+    )
+
+
+class FilterIn(Strict):
+    """What is done to rows before they are labelled: those that the rules match are left out, or lose the matched parts."""
+
+    action: Action = Field(description="`delete` leaves the row out, `alter` removes the matched parts from the text.")
+    column: Name | None = Field(default=None, description="The column that it looks at; else that of the first rules.")
+    rules: dict[str, Any] = Field(
+        description="As `rules` of the task; they need no labels.",
+        examples=[{"rules": [{"kind": "keyword", "match": "partially", "content": "advertisement"}]}],
+    )
+
+
 class NewLabelTask(Strict):
     source: SourceIn
     sink: SinkIn
     rules: dict[str, Any] = Field(
-        description="A rule set as JSON (`labels`, `rules`); or `name` (and `version`) of a stored one; or the `task` whose rules are meant.",
+        description="A rule set as JSON (`labels`, `rules`); or `name` (and `version`) of a stored one; or the `task` whose rules are meant,"
+        " with its `part` where it has several: `rules`, `also.0` or `filters.0` and so on.",
         examples=[{"labels": ["/male"], "rules": [{"label": "/male", "kind": "keyword", "match": "start", "content": "tom"}]}],
     )
-    columns: ColumnsIn
+    columns: ColumnsIn = ColumnsIn()
+    also: list[LabellerIn] = Field(
+        default=[], max_length=MOST_PARTS, description="Further labellers: each adds its labels to those of `rules`."
+    )
+    filters: list[FilterIn] = Field(default=[], max_length=MOST_PARTS, description="What is done to rows first, in this order.")
     where: RangeIn = Field(default=RangeIn(), description="Which rows, by the time column.")
     source_map: dict[Name, list[str]] | None = Field(default=None, description="From a name to the source ids it stands for.")
     name: Annotated[str, Field(min_length=1, max_length=63)] | None = Field(
         default=None, description="What results are called where there is no source map."
     )
+    unmapped: Literal["own", "leave-out"] = Field(
+        default="own",
+        description="Sources that the map does not know: their results go by their own id, or they are only counted.",
+    )
+    production_prefix: Annotated[str, Field(min_length=1, max_length=63)] = Field(
+        default="wh_panel_mapping_", description="What the names of production tables begin with."
+    )
     production_tie: Literal["drop", "keep"] = Field(
         default="drop", description="What becomes of an author's labels with equally many records."
     )
+    production_after: float = Field(
+        default=0.0, ge=0, le=604_800, description="Seconds between the last result and the begin of production."
+    )
     overwrite: bool = Field(default=False, description="Replace a file that is there.")
-    step_rows: int = Field(default=250_000, ge=1000, le=10_000_000, description="Rows of one committed step.")
+    step_rows: int = Field(default=STEP_ROWS, ge=1000, le=10_000_000, description="Rows of one committed step.")
+    batch_rows: int = Field(default=BATCH_ROWS, ge=100, le=1_000_000, description="Rows that are in memory at one time.")
     queue: str = Field(default="default", max_length=64)
     countdown: float = Field(default=0.0, ge=0, le=604_800, description="Seconds to wait before it begins.")
     limits: LimitsIn = LimitsIn()
@@ -116,6 +155,18 @@ class TaskProgress(BaseModel):
     seconds_left: float | None
 
 
+class LabellerOut(BaseModel):
+    rule_set: str
+    text: str = Field(description="The column that it labels.")
+
+
+class FilterOut(BaseModel):
+    action: Action
+    column: str
+    rule_set: str
+    rules: int = Field(description="How many rules it has; `GET /v1/label-tasks/{id}/rules?part=filters.0` returns them.")
+
+
 class LabelTaskOut(BaseModel):
     id: str
     title: str
@@ -130,7 +181,16 @@ class LabelTaskOut(BaseModel):
     columns: dict[str, str | None]
     where: RangeIn
     name: str
-    rule_set: str
+    rule_set: str = Field(description="The rules that label `columns.text`.")
+    also: list[LabellerOut] = Field(description="The further labellers.")
+    filters: list[FilterOut]
+    unmapped: str
+    production_prefix: str
+    production_tie: str
+    production_after: float
+    state_table: dict[str, Any] | None = Field(
+        description="The table beside the results that shows the task's state, as a source names it; null where results are files."
+    )
     progress: TaskProgress
     error: dict[str, Any] | None
 
@@ -139,11 +199,20 @@ class LabelTaskOut(BaseModel):
         """Return what is shown of a task; its places and its error are given as they may be shown."""
         task = LabelTask.from_params(job.params)
         same = ("id", "title", "state", "queue", "created_at", "created_by", "started_at", "finished_at")
+        asked = ("name", "unmapped", "production_prefix", "production_tie", "production_after")
         return cls(
-            **{name: getattr(job, name) for name in same}, source=source, sink=sink, columns=vars(task.columns), name=task.name,
-            where=RangeIn(start=task.start, end=task.end), rule_set=str(task.rules.get("name", "")), error=error,
+            **{name: getattr(job, name) for name in same}, **{name: getattr(task, name) for name in asked}, source=source, sink=sink, error=error,
+            columns=vars(task.columns), where=RangeIn(start=task.start, end=task.end), rule_set=str(task.rules.get("name", "")),
+            also=[LabellerOut(rule_set=str(one.rules.get("name", "")), text=one.column) for one in task.also],
+            filters=[_filter_out(one) for one in task.filters],
+            state_table=sink | {"table": task.state_table} if task.state_table else None,
             progress=TaskProgress(**vars(progress(job, clock.now()))),
         )  # fmt: skip
+
+
+def _filter_out(one: Filter) -> FilterOut:
+    rules = one.rules.get("rules", ())
+    return FilterOut(action=one.action, column=one.column, rule_set=str(one.rules.get("name", "")), rules=len(rules))
 
 
 class LabelTaskPage(BaseModel):
@@ -178,6 +247,7 @@ class LabelTaskReport(LabelTaskOut):
     labels: dict[str, int]
     names: list[NameFigures]
     left_out: list[LeftOut] = Field(description="Why rows have no result, with counts.")
+    rows_filtered: int = Field(description="Rows that a filter left out before labelling.")
     rows_rejected: int
     peak_memory_mb: float
     written: list[str] = Field(description="Tables, or paths below the data folder's `files`; once it has succeeded.")
@@ -206,7 +276,9 @@ class RejectedRow(BaseModel):
 
 
 class Rejects(BaseModel):
-    rejected: int = Field(description="All of them; `items` are the first few thousand.")
+    rejected: int = Field(
+        description="All of them; `items` are the first few thousand. With a time range, rows without a time are among them."
+    )
     items: list[RejectedRow]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 import http_tasks
+import webapp
 from labelmill.accounts import Role
 from labelmill.connections import service as connections
 from labelmill.jobs import service as jobs
@@ -19,6 +22,8 @@ from labelmill.rules import service as rule_sets
 from labelmill.rules.stored import pack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from webapp import Site
 
 
@@ -235,6 +240,169 @@ def test_a_task_of_the_command_line_shows_no_password_however_locked(site: Site)
     assert "gAAAA" not in answer.text
 
 
+STUDENTS = {
+    "name": "study",
+    "labels": [{"name": "/student", "group": "role"}],
+    "rules": [{"label": "/student", "kind": "regex", "content": "exam"}],
+}
+ADVERTISING = {"rules": [{"kind": "keyword", "match": "partially", "content": "buy now"}]}
+
+
+def several(**changes: Any) -> dict[str, Any]:
+    """A task with two labellers of two columns, and two filters of one of them."""
+    filters = [
+        {"action": "delete", "column": "content", "rules": ADVERTISING},
+        {"action": "alter", "column": "content", "rules": {"rules": [{"kind": "regex", "content": "not exam"}]}},
+    ]
+    return http_tasks.body(also=[{"rules": STUDENTS, "text": "content"}], filters=filters) | changes
+
+
+def with_content(count: int = 50) -> pl.DataFrame:
+    """The usual rows; every second one writes of an exam, of which some advertise and some write of no exam."""
+    texts = ["my exam", "x", "exam: buy now", "x", "not exam", "x", "exam", "x", "X", "x"]
+    return http_tasks.rows(count).with_columns(content=pl.Series([texts[number % 10] for number in range(count)]))
+
+
+def test_several_labellers_and_filters_label_one_table_in_one_task(site: Site) -> None:
+    http_tasks.write(site, "posts.csv", with_content())
+    task_id = http_tasks.labelled(site, several())
+    found = http_tasks.get(site, task_id)
+    assert found["labels"] == {"/male": 10, "/female": 15, "/student": 10}
+    assert (found["rows_filtered"], found["rows_read"]) == (5, 50)
+    assert {"rows": 5, "reason": "a filter left them out"} in found["left_out"]
+    assert found["also"] == [{"rule_set": "study", "text": "content"}]
+    assert [(one["action"], one["column"], one["rules"]) for one in found["filters"]] == [
+        ("delete", "content", 1), ("alter", "content", 1),
+    ]  # fmt: skip
+    assert found["title"] == "Label author of posts.csv with people and study into labels.csv"
+
+
+def test_the_rules_of_each_part_can_be_read_and_used_again(site: Site) -> None:
+    http_tasks.write(site, "posts.csv", with_content())
+    task_id = http_tasks.labelled(site, several())
+    path = f"/v1/label-tasks/{task_id}/rules"
+    assert site.ask("GET", path, role=Role.VIEWER).json()["name"] == "people"
+    assert site.ask("GET", path, role=Role.VIEWER, params={"part": "also.0"}).json()["name"] == "study"
+    assert site.ask("GET", path, role=Role.VIEWER, params={"part": "filters.0"}).json() == ADVERTISING
+    for missing in ("also.1", "filters.2", "filters.x", "also", "also.-1"):
+        answer = site.ask("GET", path, role=Role.VIEWER, params={"part": missing})
+        assert (answer.status_code, answer.json()["way_out"]) == (404, "It has: rules, also.0, filters.0, filters.1.")
+    named = {
+        "rules": {"task": task_id, "part": "rules"}, "also": [{"rules": {"task": task_id, "part": "also.0"}, "text": "content"}],
+        "filters": [{"action": "delete", "column": "content", "rules": {"task": task_id, "part": "filters.0"}}],
+    }  # fmt: skip
+    again = http_tasks.labelled(site, several(**named, sink={"path": "again.csv"}))
+    assert http_tasks.get(site, again)["labels"] == {"/male": 10, "/female": 15, "/student": 15}
+
+
+def test_filters_and_labellers_take_stored_rule_sets_and_the_first_column_when_they_name_none(site: Site) -> None:
+    http_tasks.write(site, "posts.csv", with_content())
+    site.app.database.transact(rule_sets.save, "study", pack(from_dict(STUDENTS)))
+    filters = [{"action": "delete", "rules": {"name": "study"}}]
+    asked = http_tasks.body(columns={}, rules=STUDENTS, also=[{"rules": http_tasks.RULES}], filters=filters)
+    found = http_tasks.get(site, http_tasks.labelled(site, asked))
+    assert found["columns"]["text"] == "content"
+    assert (found["also"][0]["text"], found["filters"][0]["column"]) == ("content", "content")
+    assert (found["rows_filtered"], found["rows_labelled"]) == (20, 0)
+
+
+def test_where_the_source_has_no_usual_text_the_column_must_be_named(site: Site) -> None:
+    http_tasks.write(site, "posts.csv")
+    problem = http_tasks.start(site, http_tasks.body(columns={})).json()
+    assert (problem["status"], problem["errors"][0]["where"]) == (422, "body.columns.text")
+    assert "`columns.text`" in problem["way_out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "status"),
+    [
+        ({"also": [{"rules": {"labels": ["/a"], "rules": [{"label": "/a", "kind": "regex", "content": "("}]}}]}, "also[0].rules", 422),
+        ({"also": [{"rules": STUDENTS}, {"rules": {"labels": ["/a"], "rules": []}}]}, "also[1].rules", 422),
+        ({"also": [{"rules": {"name": "nothing"}}]}, "also[0].rules", 404),
+        ({"also": [{"rules": STUDENTS, "text": "nothing"}]}, "also[0].text", 422),
+        ({"also": [{"rules": STUDENTS, "columns": "x"}]}, "also[0].columns", 422),
+        ({"also": [{"rules": STUDENTS}] * 21}, "also", 422),
+        ({"filters": [{"action": "burn", "rules": ADVERTISING}]}, "filters[0].action", 422),
+        ({"filters": [{"action": "delete", "rules": ADVERTISING}, {"action": "alter", "column": "no", "rules": ADVERTISING}]}, "filters[1].column", 422),
+        ({"filters": [{"action": "delete", "rules": ADVERTISING}, {"action": "alter", "rules": {"rules": []}}]}, "filters[1].rules", 422),
+        ({"filters": [{"action": "delete", "rules": {"rules": [{"kind": "regex", "content": "(?<=a)b"}]}}]}, "filters[0].rules", 422),
+        ({"filters": [{"action": "delete", "rules": {"task": "nothing", "part": "filters.0"}}]}, "filters[0].rules", 404),
+        ({"filters": [{"action": "delete", "rules": {}}]}, "filters[0].rules", 422),
+        ({"unmapped": "lose"}, "unmapped", 422),
+        ({"production_prefix": ""}, "production_prefix", 422),
+        ({"production_prefix": "x" * 64}, "production_prefix", 422),
+        ({"production_after": -1}, "production_after", 422),
+        ({"production_after": 1e9}, "production_after", 422),
+        ({"batch_rows": 1}, "batch_rows", 422),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_part_names_the_part(site: Site, change: dict[str, Any], field: str, status: int) -> None:
+    http_tasks.write(site, "posts.csv")
+    answer = http_tasks.start(site, http_tasks.body() | change)
+    assert (answer.status_code, answer.json()["errors"][0]["where"]) == (status, f"body.{field}")
+    assert site.ask("GET", "/v1/label-tasks", role=Role.VIEWER).json()["items"] == []
+
+
+def rows_of(site: Site, table: str, database: str = "labels.db") -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(http_tasks.folder(site) / database)) as connection:
+        return connection.execute(f'SELECT * FROM "{table}" ORDER BY 1').fetchall()
+
+
+def test_unmapped_sources_can_be_left_out_and_production_be_named_otherwise(site: Site) -> None:
+    http_tasks.write(site, "posts.csv")
+    asked = http_tasks.body(sink="labels.db", source_map={"forum": ["F1"]}, unmapped="leave-out", production_prefix="clean_")
+    found = http_tasks.get(site, http_tasks.labelled(site, asked))
+    assert found["written"] == ["forum", "clean_forum"]
+    assert (found["unmapped"], found["production_prefix"], found["production_tie"]) == ("leave-out", "clean_", "drop")
+    assert {"rows": 25, "reason": "source 'B1' is not in the source map: its rows are only counted"} in found["left_out"]
+    assert len(rows_of(site, "forum")) == 15
+
+
+def test_production_waits_as_long_as_it_was_told_to(site: Site) -> None:
+    http_tasks.write(site, "posts.csv")
+    task_id = http_tasks.start(site, http_tasks.body(sink="labels.db", production_after=3600)).json()["id"]
+    http_tasks.work(site, task_id)
+    found = http_tasks.get(site, task_id)
+    assert (found["production_after"], found["state"], found["check_point"]) == (3600, "running", "settle-00000")
+    assert len(rows_of(site, "posts_labels")) == 30
+
+
+def test_the_state_table_is_named_and_follows_the_setting(tmp_path: Path) -> None:
+    with webapp.site(tmp_path, state_table="task_states") as site:
+        http_tasks.write(site, "posts.csv")
+        task_id = http_tasks.labelled(site, http_tasks.body(sink="labels.db"))
+        assert http_tasks.get(site, task_id)["state_table"] == {"path": "labels.db", "table": "task_states"}
+        assert [row[0] for row in rows_of(site, "task_states")] == [task_id]
+        assert http_tasks.start(site, http_tasks.body()).json()["state_table"] is None
+
+
+def test_an_ended_task_is_run_again_in_place_and_removed_with_its_rows_only(site: Site) -> None:
+    http_tasks.write(site, "posts.csv")
+    first, other = (http_tasks.labelled(site, http_tasks.body(sink="labels.db", name="posts")) for _ in range(2))
+    table = "wh_panel_mapping_posts"
+    before = rows_of(site, table)
+    again = site.ask("POST", f"/v1/label-tasks/{first}/rerun", role=Role.MANAGER)
+    assert (again.status_code, again.json()["state"]) == (200, "queued")
+    http_tasks.work(site, first)
+    assert len(rows_of(site, table)) == len(before)
+    assert site.ask("DELETE", f"/v1/label-tasks/{first}", role=Role.MANAGER, params={"results": True}).status_code == 204
+    assert {row[2] for row in rows_of(site, table)} == {other}
+    assert [row[0] for row in rows_of(site, "state")] == [other]
+    assert site.ask("DELETE", f"/v1/label-tasks/{other}", role=Role.MANAGER).status_code == 204
+    assert {row[2] for row in rows_of(site, table)} == {other}
+    assert rows_of(site, "state") == []
+
+
+def test_rows_without_a_time_are_listed_where_a_range_was_asked_for(site: Site) -> None:
+    frame = http_tasks.rows().with_columns(post_time=pl.when(pl.col("id") == "p3").then(pl.lit("soon")).otherwise("post_time"))
+    http_tasks.write(site, "posts.csv", frame)
+    task_id = http_tasks.labelled(site, http_tasks.body(where={"start": "2020-01-01"}))
+    found = site.ask("GET", f"/v1/label-tasks/{task_id}/rejects", role=Role.VIEWER).json()
+    assert (found["rejected"], [(row["place"], row["text"]) for row in found["items"]]) == (1, [(4, "p3")])
+    without = http_tasks.labelled(site, http_tasks.body(sink="all.csv"))
+    assert site.ask("GET", f"/v1/label-tasks/{without}/rejects", role=Role.VIEWER).json() == {"rejected": 0, "items": []}
+
+
 PEOPLE = (None, Role.VIEWER, Role.ANNOTATOR, Role.MANAGER, Role.ADMIN)
 #: Route -> the status for nobody, viewer, annotator, manager, admin.
 TABLE = {
@@ -248,6 +416,9 @@ TABLE = {
     "POST /v1/label-tasks/{task_id}/retry": (401, 403, 403, 409, 409),
     "POST /v1/label-tasks/{task_id}/rerun": (401, 403, 403, 409, 409),
     "DELETE /v1/label-tasks/{task_id}": (401, 403, 403, 409, 409),
+    "POST /label-tasks/form": (401, 403, 403, 422, 422),
+    "POST /label-tasks/{task_id}/rerun": (401, 403, 403, 409, 409),
+    "POST /label-tasks/{task_id}/remove": (401, 403, 403, 409, 409),
     "GET /label-tasks": (401, 200, 200, 200, 200),
     "POST /label-tasks": (401, 403, 403, 422, 422),
     "GET /label-tasks/new": (401, 403, 403, 200, 200),

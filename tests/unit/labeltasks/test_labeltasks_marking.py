@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,7 +15,7 @@ from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
 
 
 def one(text: str, *rules: str, case_sensitive: bool = False) -> Marked:
-    return mark([("/a", text, json.dumps(rules))], case_sensitive=case_sensitive)[0]
+    return mark([("/a", text, json.dumps(rules))], [{"case_sensitive": case_sensitive}])[0]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_the_place_of_each_hit_is_marked(text: str, rules: list[str], marked: Ma
 
 def test_a_rule_of_one_label_marks_nothing_in_a_result_of_another() -> None:
     results = [("/a", "ab", '["partially:a"]'), ("/b", "ab", '["partially:b"]')]
-    assert mark(results, case_sensitive=False) == [[("a", True), ("b", False)], [("a", False), ("b", True)]]
+    assert mark(results, [{}]) == [[("a", True), ("b", False)], [("a", False), ("b", True)]]
 
 
 def test_case_matters_where_the_rule_set_says_so() -> None:
@@ -47,7 +48,7 @@ def test_case_matters_where_the_rule_set_says_so() -> None:
 
 
 def test_no_results_are_no_marks() -> None:
-    assert mark([], case_sensitive=False) == []
+    assert mark([], [{}]) == []
 
 
 def test_a_long_text_is_cut_around_its_first_hit() -> None:
@@ -68,3 +69,18 @@ def test_the_pieces_put_together_are_the_text(text: str, keywords: list[str]) ->
         assert "".join(piece for piece, _ in pieces) == text
         assert any(hit for _, hit in pieces)
         assert all(piece for piece, _ in pieces)
+
+
+def test_each_result_is_marked_as_its_own_labeller_reads_capitals() -> None:
+    def rules(content: str, *, case_sensitive: bool) -> dict[str, Any]:
+        rule = {"label": "/a", "kind": "keyword", "match": "partially", "content": content}
+        return {"case_sensitive": case_sensitive, "rules": [rule]}
+
+    labellers = [rules("Tom", case_sensitive=True), rules("amy", case_sensitive=False)]
+    results = [("/a", "tom Tom", '["partially:Tom"]'), ("/a", "AMY amy", '["partially:amy"]')]
+    assert mark(results, labellers) == [[("tom ", False), ("Tom", True)], [("AMY", True), (" ", False), ("amy", True)]]
+
+
+def test_a_result_whose_rules_no_labeller_has_is_marked_as_the_first_would() -> None:
+    labellers = [{"case_sensitive": True, "rules": []}, {"case_sensitive": False, "rules": []}]
+    assert mark([("/a", "tom Tom", '["partially:Tom"]')], labellers) == [[("tom ", False), ("Tom", True)]]
