@@ -24,7 +24,7 @@ class Names:
         pairs = dict.fromkeys((source, name) for name, sources in (task.source_map or {}).items() for source in sources)
         self._map = pl.DataFrame(list(pairs), schema={"source": pl.String, "name": pl.String}, orient="row")
         self._longest = LONGEST_NAME - len(task.production_prefix.encode())
-        self._taken = [name.casefold() for name in task.source_map or {}]
+        self._taken = [name.casefold() for name in (*(task.source_map or {}), task.state_table) if name]
         self._prefix = task.production_prefix.casefold()
 
     def attach(self, frame: pl.DataFrame) -> pl.DataFrame:

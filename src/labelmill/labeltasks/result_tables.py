@@ -103,10 +103,12 @@ class ResultTables:
         # A table that somebody made by hand need not number its rows.
         lacking = {column.name for column in table.columns} - found - {"row_id"}
         if lacking:
+            is_state = set(STATE_COLUMNS) <= set(table.columns.keys())
+            other = "set LABELMILL_STATE_TABLE to another name" if is_state else "give the results another --name"
             raise Conflict(
                 f"The table {table.name!r} exists already and is not one of a label task: it has no {', '.join(sorted(lacking))}.",
                 where=where,
-                way_out="Write to another schema, or give the results another --name; tables of an Audience API are taken over by `labelmill adopt audience`.",
+                way_out=f"Write to another schema, or {other}; tables of an Audience API are taken over by `labelmill adopt audience`.",
             )  # fmt: skip
 
 

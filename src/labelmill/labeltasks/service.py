@@ -157,11 +157,12 @@ def start(
     task_id: str | None = None,
 ) -> Job:
     """Queue a prepared task and return its job, whose id is the task's."""
+    identifier = task_id or new_id()
     job = jobs.submit(
         connection, kind=KIND, steps=[PLAN], params=task.as_params(), title=title or describe(task), queue=queue, unit="rows",
-        job_id=task_id or new_id(), countdown=countdown, limits=limits, key=key, created_by=created_by,
+        job_id=identifier, countdown=countdown, limits=limits, key=key, created_by=created_by,
     )  # fmt: skip
-    if task.state_table is not None:
+    if task.state_table is not None and job.id == identifier:  # else it was there already
         state_table.register(connection, job.id)
     return job
 
@@ -208,6 +209,8 @@ def remove(database: Database, places: Places, work_root: Path, task_id: str, *,
             "Its results are files.", where=task_id, way_out="Delete the files yourself; the task can be removed without."
         )
     tables = _cleared(places, task, task_id) if results else []
+    # Nobody keeps its row level any more before the row goes: a late follower would bring it back.
+    database.transact(state_table.forget, task_id)
     state_table.withdraw(places, task, task_id)
     database.transact(_forget, task_id)
     Workplace(work_root, task_id).remove()
@@ -225,9 +228,12 @@ def rerun(database: Database, places: Places, work_root: Path, task_id: str) -> 
 
 def _ended(database: Database, task_id: str) -> Job:
     with database.read() as connection:
-        job = get(connection, task_id)
+        return _require_ended(get(connection, task_id))
+
+
+def _require_ended(job: Job) -> Job:
     if not job.ended:
-        raise Conflict(f"Task {task_id} is {job.state}.", way_out="Cancel it first: `labelmill jobs cancel`.")
+        raise Conflict(f"Task {job.id} is {job.state}.", way_out="Cancel it first: `labelmill label-tasks cancel`.")
     return job
 
 
@@ -240,7 +246,7 @@ def _cleared(places: Places, task: LabelTask, task_id: str) -> list[str]:
 
 
 def _forget(connection: Connection, task_id: str) -> None:
-    state_table.forget(connection, task_id)
+    _require_ended(jobs.lock(connection, task_id))
     jobs.remove(connection, task_id)
 
 
