@@ -18,6 +18,7 @@ from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.jobs import KIND, PLAN
 from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, Columns, Labeller, LabelTask, choose_columns, utc
 from labelmill.labeltasks.outputs import make_output
+from labelmill.labeltasks.table_sample import sample_tables
 from labelmill.labeltasks.workplace import Workplace
 from labelmill.rules import compile_rules, from_dict, to_dict
 
@@ -195,6 +196,25 @@ def sample(work_root: Path, task_id: str, *, rows: int = 50, seed: int | None = 
     found = Workplace(work_root, task_id).sample(name)
     drawn = found.sort("draw", "id", "group").sample(min(rows, found.height), seed=seed)
     return drawn.sort("place").select([*RESULT_COLUMNS, "name"])
+
+
+def sample_sink(
+    places: Places, sink: dict[str, Any], task_id: str, names: Sequence[str], **options: Any
+) -> list[dict[str, Any]]:
+    """Return rows that a task wrote to the tables of a sink, drawn at random (see ``table_sample``): also of tasks that others ran."""
+    return sample_tables(places.locate(sink, write=True), task_id, names, **options)
+
+
+def recent_states(places: Places, sink: dict[str, Any], table_name: str, limit: int) -> list[dict[str, Any]]:
+    """Return the rows of the newest tasks of a sink's state table, newest first: also of tasks that others ran."""
+    with state_table.StateTable(places.locate(sink, write=True), table_name) as table:
+        return table.recent(limit)
+
+
+def find_state(places: Places, sink: dict[str, Any], table_name: str, task_id: str) -> dict[str, Any] | None:
+    """Return the row of one task of a sink's state table."""
+    with state_table.StateTable(places.locate(sink, write=True), table_name) as table:
+        return table.get(task_id)
 
 
 def remove(database: Database, places: Places, work_root: Path, task_id: str, *, results: bool = False) -> list[str]:

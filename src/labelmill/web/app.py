@@ -33,6 +33,7 @@ ROUTERS = (
     "labelmill.web.jobs.routes",
     "labelmill.connections.routes",
     "labelmill.accounts.routes",
+    "labelmill.compat.audience.routes",
     "labelmill.web.reference",
     "labelmill.rules.pages",
     "labelmill.labeltasks.pages",

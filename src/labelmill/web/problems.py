@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
+from labelmill.compat import in_contract
 from labelmill.errors import BadInput, Forbidden, LabelmillError, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
 from labelmill.http.documents import MEDIA_TYPE
 from labelmill.http.pages import SEE_OTHER, render
@@ -47,7 +48,7 @@ def respond(request: Request, error: Exception) -> Response:
     ours = as_ours(error)
     identity = log_error(error if ours is None else ours, method=request.method, path=request.url.path)
     problem = (ours or LabelmillError(INTERNAL)).as_problem() | {"id": identity, "instance": request.url.path}
-    response = _page(request, problem) if wants_page(request) else _json(problem)
+    response = in_contract(request, error, problem) or (_page(request, problem) if wants_page(request) else _json(problem))
     if problem["status"] in _CLOSING:
         response.headers["Connection"] = "close"
     if problem["status"] == Unauthenticated.status:

@@ -1,0 +1,104 @@
+"""What the contract asks for, said in the words of label tasks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelmill.compat.audience.rules import COLUMNS
+from labelmill.compat.audience.sources import PRODUCTION_PREFIX, source_map
+from labelmill.errors import BadInput, NotFound
+from labelmill.labeltasks import service
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+    from labelmill.bootstrap import App
+    from labelmill.compat.audience.schemas import NewTask
+    from labelmill.rules import RuleSet
+    from labelmill.settings import Settings
+
+#: The predecessor's default queue: a client that names it means the usual one.
+USUAL_QUEUE = "queue1"
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+#: Where results go unless a request says otherwise, and where tasks are looked for that were not started here.
+OUTPUT: dict[str, Any] = {"setting": "output", "schema": None, "table": None}
+
+
+def queue_of(settings: Settings, asked: str) -> str:
+    """Return the queue that a task goes to; raises BadInput, which lists the queues there are, for one that no worker looks at."""
+    if asked in settings.queues:
+        return asked
+    if asked == USUAL_QUEUE:
+        return settings.queues[0]
+    known = ", ".join(dict.fromkeys((*settings.queues, USUAL_QUEUE)))
+    raise BadInput(f"queue {asked[:64]!r} is unknown.", way_out=f"There are: {known}.")
+
+
+def times_of(new: NewTask) -> tuple[datetime, datetime]:
+    """Return the time range as UTC without saying so; raises BadInput where it is empty."""
+    start, end = (_naive(moment) for moment in (new.start_time, new.end_time))
+    if start >= end:
+        raise BadInput("start_time must be earlier than end_time.", way_out=f"It was {start} - {end}.")
+    return start, end
+
+
+def request_of(app: App, new: NewTask, rules: RuleSet) -> service.Request:
+    """Return the label task that is meant."""
+    start, end = times_of(new)
+    return service.Request(
+        source={"setting": "input", "schema": new.target_schema, "table": new.target_table}, sink=sink_of(new), rules=rules,
+        text_column=COLUMNS[new.predict_type], id_column="id", source_column="s_id", author_column="author", time_column="post_time",
+        start=start.replace(tzinfo=UTC), end=end.replace(tzinfo=UTC), source_map=source_map(app.settings), unmapped="leave-out",
+        production_prefix=PRODUCTION_PREFIX, production_after=float(new.countdown), state_table=app.settings.state_table,
+    )  # fmt: skip
+
+
+def title_of(asked: service.Request) -> str:
+    """Return a task as a sentence for the list of jobs."""
+    place = ".".join(filter(None, (asked.source["schema"], asked.source["table"])))
+    return f"Label {asked.text_column} of {place} with {asked.rules.name} (Audience API)"
+
+
+def sink_of(new: NewTask) -> dict[str, Any]:
+    """Return the reference to where a task writes."""
+    return OUTPUT | {"schema": new.output_schema}
+
+
+def config_of(app: App, new: NewTask) -> dict[str, Any]:
+    """Return the fields of a request as they are understood, without the task's id."""
+    start, end = times_of(new)
+    settings = app.settings
+    return new.model_dump() | {
+        "predict_type": COLUMNS[new.predict_type],
+        "start_time": start,
+        "end_time": end,
+        "target_schema": new.target_schema or _usual_schema(settings.input_database, settings.input_schema),
+        "output_schema": new.output_schema or _usual_schema(settings.output_database, settings.output_schema),
+        "date_range": f"{start.strftime(TIME_FORMAT)} - {end.strftime(TIME_FORMAT)}",
+    }
+
+
+def place_of(app: App, task_id: str) -> tuple[dict[str, Any], str]:
+    """Return the sink and the state table of a task: its own where it was started here, else those of the settings."""
+    usual = (OUTPUT, app.settings.state_table)
+    try:
+        with app.database.read() as connection:
+            params = service.get(connection, task_id).params
+    except NotFound:
+        return usual
+    # A task that wrote files has no table to show; one of another version may lack the field.
+    table = params.get("state_table")
+    return (params["sink"], table) if table else usual
+
+
+def _usual_schema(url: URL | None, configured: str | None) -> str:
+    if url is None or configured:
+        return configured or ""
+    backend = url.get_backend_name()
+    return "public" if backend == "postgresql" else Path(url.database or "").name
+
+
+def _naive(moment: datetime) -> datetime:
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
