@@ -169,7 +169,7 @@ def retry(connection: Connection, job_id: str) -> Job:
 def restart(connection: Connection, job_id: str, steps: Sequence[NewStep]) -> Job:
     """Queue an ended job anew from its first ``steps``, as if nothing of it had run; raises Conflict while it is active.
 
-    What its steps did elsewhere is the caller's to take back, before.
+    What its steps did elsewhere is taken back by the first of the new ones, which a second caller cannot begin twice.
     """
     job = lock(connection, job_id)
     if not job.ended:

@@ -212,7 +212,7 @@ def rerun(
     """Run an ended task again from its start: its own rows are replaced, nobody else's are touched."""
     with bootstrap.opened(settings_of(context)) as application:
         found = _find(application, task)
-        job = service.rerun(application.database, application.places, application.work_root, found.id)
+        job = service.rerun(application.database, found.id)
         print_end(application, follow(application.runtime, job, workers=workers), json=json)
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 KIND = "label-task"
 PLAN = NewStep(key="plan", name="plan", phase=0)
+#: The first step of a task that begins again.
+CLEAR = NewStep(key="clear", name="clear", phase=-1)
 #: Authors of about this many rows are settled together.
 BUCKET_ROWS = 800_000
 
@@ -58,9 +60,16 @@ class LabelTaskSteps:
         self._open = Openings()
 
     def kind(self) -> JobKind:
-        handlers = {"plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
+        handlers = {"clear": self.clear, "plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
         follower = StateFollower(self._database, self._places)
         return JobKind(name=KIND, handlers=handlers, follower=follower, close_idle=self._open.close_idle)
+
+    def clear(self, context: StepContext) -> StepResult:
+        """Take back the rows and remove the files of an earlier run."""
+        with self._output(context, self._task(context)) as output:
+            output.clear(context.fence)
+        self._workplace(context).remove()
+        return StepResult()
 
     def plan(self, context: StepContext) -> StepResult:
         """Split the source, or spool it where it cannot be split, and add a step for each part and each bucket of authors."""

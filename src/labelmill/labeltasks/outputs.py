@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from labelmill.db.bulk.sink import check_target, concat_parts, write_file
 from labelmill.errors import BadInput
 from labelmill.labeltasks.frames import FILE_COLUMNS, FILE_SCHEMA
-from labelmill.labeltasks.table_output import TableOutput
+from labelmill.labeltasks.table_output import TableOutput, unfenced
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Output(Protocol):
         """Complete the sink and return what was written for these names: files to open or tables to select from."""
         ...
 
-    def clear(self) -> list[str]:
+    def clear(self, fence: Callable[[], None] = ...) -> list[str]:
         """Take back every row that the task wrote, and nobody else's; return the tables it was taken from."""
         ...
 
@@ -88,8 +88,9 @@ class FileOutput:
             passing("label-task.file-written")
         return [str(path) for path in parts]
 
-    def clear(self) -> list[str]:
+    def clear(self, fence: Callable[[], None] = unfenced) -> list[str]:
         """Leave the files: they appear at the end only, and a task that begins again replaces its own."""
+        fence()
         return []
 
     def close(self) -> None:

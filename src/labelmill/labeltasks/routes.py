@@ -153,7 +153,7 @@ def rerun_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTask
     """Run an ended task again from its start: its own rows are replaced, nobody else's are touched."""
     with app.database.read() as connection:
         require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
-    job = service.rerun(app.database, app.places, app.work_root, task_id)
+    job = service.rerun(app.database, task_id)
     app.runtime.wake(task_id)
     return shown(app.settings, job)
 

@@ -15,7 +15,7 @@ from labelmill.labeltasks import report as reports
 from labelmill.labeltasks import state_table
 from labelmill.labeltasks.filters import Filter, Filters
 from labelmill.labeltasks.frames import RESULT_COLUMNS
-from labelmill.labeltasks.jobs import KIND, PLAN
+from labelmill.labeltasks.jobs import CLEAR, KIND, PLAN
 from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, Columns, Labeller, LabelTask, choose_columns, utc
 from labelmill.labeltasks.outputs import make_output
 from labelmill.labeltasks.table_sample import sample_tables
@@ -237,13 +237,10 @@ def remove(database: Database, places: Places, work_root: Path, task_id: str, *,
     return tables
 
 
-def rerun(database: Database, places: Places, work_root: Path, task_id: str) -> Job:
-    """Begin an ended task again from its start, with the rows that it wrote taken back first; raises NotFound and Conflict."""
-    job = _ended(database, task_id)
-    task = LabelTask.from_params(job.params)
-    _cleared(places, task, task_id)
-    Workplace(work_root, task_id).remove()
-    return database.transact(jobs.restart, task_id, [PLAN])
+def rerun(database: Database, task_id: str) -> Job:
+    """Begin an ended task again from its start; its first step takes back the rows that it wrote. Raises NotFound and Conflict."""
+    _ended(database, task_id)
+    return database.transact(jobs.restart, task_id, [CLEAR, PLAN])
 
 
 def _ended(database: Database, task_id: str) -> Job:

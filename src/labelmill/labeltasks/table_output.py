@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from labelmill.labeltasks.workplace import Workplace
 
 
+def unfenced() -> None:
+    """Refuse nothing: for whoever works outside of a step."""
+
+
 class TableOutput:
     """The sink of one task in a database; it may be kept open from step to step."""
 
@@ -73,20 +77,23 @@ class TableOutput:
             self._make(connection, tables)
         return [table.name for table in tables]
 
-    def clear(self) -> list[str]:
+    def clear(self, fence: Callable[[], None] = unfenced) -> list[str]:
         ledger = self._tables.ledger
         mine = ledger.c.task_id == self._task_id
         with self._connected() as connection:
             if not sa.inspect(connection).has_table(ledger.name, schema=ledger.schema):
                 return []
             names = sorted({name for tables in connection.scalars(sa.select(ledger.c.tables).where(mine)) for name in tables})
+            # Somebody may have dropped one meanwhile.
+            there = [name for name in names if sa.inspect(connection).has_table(name, schema=ledger.schema)]
             connection.rollback()
             with connection.begin():
-                for table in map(self._tables.results, names):
+                for table in map(self._tables.results, there):
                     connection.execute(sa.delete(table).where(table.c.task_id == self._task_id))
                 passing("label-task.rows-taken-back")
                 connection.execute(sa.delete(ledger).where(mine))
-        return names
+                fence()
+        return there
 
     def close(self) -> None:
         self._engine.dispose()

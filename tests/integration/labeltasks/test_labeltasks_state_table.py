@@ -295,7 +295,7 @@ def test_a_task_that_runs_again_begins_its_row_again(mill: Any, begin: Any, step
     task_id = begin()
     run_or_watch(mill.app.runtime, task_id)
     before = row_of(database_url, task_id)
-    mill.app.runtime.mirror(service.rerun(mill.app.database, mill.app.places, mill.app.work_root, task_id))
+    mill.app.runtime.mirror(service.rerun(mill.app.database, task_id))
     row = row_of(database_url, task_id)
     assert (row["stat"], row["prod_stat"], row["result"], row["length_receive_table"]) == ("PENDING", None, "", None)
     run_or_watch(mill.app.runtime, task_id)
