@@ -25,6 +25,7 @@ VERBS = (
     ("label", "labelmill.labeltasks.cli:label", "Label the rows of a table or a file with rules."),
     ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
     ("rules", "labelmill.rules.cli:app", "Check, try and measure rules, and keep them in versions."),
+    ("adopt", "labelmill.adopt:app", "Take over what a predecessor left, in place."),
     ("demo", "labelmill.demo.cli:demo", "Make a sample of posts, label its authors, and look at them in a browser."),
     ("up", "labelmill.up:up", "Run the pages and workers on this machine until SIGTERM or Ctrl-C."),
     ("worker", "labelmill.jobs.cli:worker", "Run jobs as they come, in worker processes, until SIGTERM or Ctrl-C."),
