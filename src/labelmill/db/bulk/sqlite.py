@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import MAXYEAR, MINYEAR
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,10 +18,11 @@ from labelmill.db.bulk.catalogue import Entry, TableName, pick_table
 from labelmill.db.bulk.model import Column, Kind, Reject, TableInfo
 from labelmill.db.bulk.splitting import ONE, Ordered
 from labelmill.db.bulk.sql_source import KEPT_REJECTS, MARGIN, SqlSource, reporting
+from labelmill.db.bulk.sqlite_blocks import Blocks
 from labelmill.errors import BadFile, BadSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from sqlalchemy.sql.expression import ColumnElement
@@ -70,13 +72,40 @@ class SqliteSource(SqlSource):
             self.key = sa.literal_column(rowid, sa.BigInteger)
 
     def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
+        kinds = {self.table.column(name).kind for name in columns}
+        by_key = condition is None or getattr(condition, "left", None) is self.key
+        if self.key is not None and by_key and kinds <= {Kind.TEXT, Kind.DATETIME}:
+            yield from self._blocks(self.key, columns, condition)
+        else:
+            yield from self._rows(columns, condition)
+
+    def _blocks(
+        self, key: ColumnElement[Any], columns: list[str], condition: ColumnElement[bool] | None
+    ) -> Iterator[pl.DataFrame]:
+        with closing(_connect(self._path, self.location)) as connection:
+            connection.text_factory = bytes
+            connection.execute("BEGIN")  # all blocks are of one moment
+            # Of a part only its edges matter: with two lower bounds SQLite would begin each block at the part's own.
+            edges = {} if condition is None else condition.compile(dialect=sqlite_dialect()).params
+            numbers = {name: self.table.column(name).kind is not Kind.TEXT for name in columns}
+            blocks = Blocks(self.from_table, key, numbers, **edges)
+            for block in blocks.read(lambda query, values: _execute(connection, query, values)):
+                if block.frame is not None:
+                    yield block.frame
+                    continue
+                low, high = (sa.bindparam(None, edge, sa.BigInteger) for edge in (block.first, block.last))
+                yield from self._rows(columns, key.between(low, high), connection)
+
+    def _rows(
+        self, columns: list[str], condition: ColumnElement[bool] | None, opened: sqlite3.Connection | None = None
+    ) -> Iterator[pl.DataFrame]:
         kinds = {name: self.table.column(name).kind for name in columns}
         query = sa.select(*(self.from_table.c[name] for name in columns)).select_from(self.from_table)
         if self.key is not None:
             query = query.add_columns(self.key)
         if condition is not None:
             query = query.where(condition)
-        with closing(_connect(self._path, self.location)) as connection:
+        with nullcontext(opened) if opened else closing(_connect(self._path, self.location)) as connection:
             mixed = self._mixed(connection, kinds, condition)
             dtypes = {name: pl.String() if name in mixed else _DTYPES.get(kind, pl.String()) for name, kind in kinds.items()}
             # Bytes instead of str: one text that is not UTF-8 must not end the whole read.
@@ -198,9 +227,12 @@ def _connect(path: Path, location: Location) -> sqlite3.Connection:
     return connection
 
 
-def _execute(connection: sqlite3.Connection, query: sa.Select[Any]) -> sqlite3.Cursor:
+def _execute(
+    connection: sqlite3.Connection, query: sa.Select[Any], values: Mapping[str, Any] = MappingProxyType({})
+) -> sqlite3.Cursor:
     compiled = query.compile(dialect=sqlite_dialect(), compile_kwargs={"render_postcompile": True})
-    return connection.execute(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
+    known = {**compiled.params, **values}
+    return connection.execute(str(compiled), [known[name] for name in compiled.positiontup or ()])
 
 
 def _inspect(connection: sqlite3.Connection, location: Location) -> tuple[Entry, str | None]:
