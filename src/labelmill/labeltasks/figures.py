@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from labelmill.labeltasks.model import MOST_UNMAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+#: What the unmapped sources beyond ``MOST_UNMAPPED`` are listed as.
+OTHERS = "(others)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,17 @@ class Figures:
 
 def total(figures: Iterable[Mapping[str, Any]]) -> Figures:
     """Return the sum of the figures of several steps."""
-    return sum((Figures(**values) for values in figures), Figures())
+    return bounded(sum((Figures(**values) for values in figures), Figures()))
+
+
+def bounded(figures: Figures) -> Figures:
+    """Return the figures with the largest unmapped sources by name and the others as one: a source may have millions."""
+    counts = figures.unmapped
+    if len(counts) <= MOST_UNMAPPED:
+        return figures
+    by_size = sorted(counts, key=lambda source: (source != OTHERS, counts[source]), reverse=True)
+    kept = {source: counts[source] for source in by_size[:MOST_UNMAPPED] if source != OTHERS}
+    return replace(figures, unmapped=kept | {OTHERS: sum(counts.values()) - sum(kept.values())})
 
 
 def rate_of_label(production_rows: int, authors: int) -> float:

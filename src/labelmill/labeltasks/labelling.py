@@ -9,7 +9,7 @@ import polars as pl
 from labelmill.db.bulk.model import Reject
 from labelmill.errors import BadSource
 from labelmill.labeltasks import authors
-from labelmill.labeltasks.figures import Figures
+from labelmill.labeltasks.figures import Figures, bounded
 from labelmill.labeltasks.filters import Filters
 from labelmill.labeltasks.frames import PART_SCHEMA, as_text, standard
 from labelmill.labeltasks.model import MOST_UNMAPPED
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Rows without a time that are listed, of one part; all are counted.
 KEPT_TIMELESS = 5_000
-#: The sources beyond ``MOST_UNMAPPED`` that are left out anyway.
-OTHERS = "(others)"
 
 
 class Labelling:
@@ -89,9 +87,7 @@ class Labelling:
                 f"More than {MOST_UNMAPPED} sources are not in the source map.", where=str(self._task.columns.source),
                 way_out="Is this the column with the source ids? Add them to the map, leave the map out, or leave unmapped sources out.",
             )  # fmt: skip
-        counts = self.figures.unmapped
-        for source in sorted(counts, key=lambda source: (source == OTHERS, counts[source]))[: len(counts) - MOST_UNMAPPED]:
-            counts[OTHERS] = counts.get(OTHERS, 0) + counts.pop(source)
+        self.figures = bounded(self.figures)
 
     def _filtered(self, rows: pl.DataFrame, texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         texts, deleted = self._filters.run(texts)
