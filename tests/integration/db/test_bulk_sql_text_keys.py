@@ -174,3 +174,59 @@ def test_p20_no_text_is_split_by_what_the_column_does_not_hold(engine):
         connection.exec_driver_sql("CREATE TABLE posts (id INT PRIMARY KEY)")
     with opened(engine) as source, pytest.raises(BadSource):
         list(source.read(["id"], Part(name="odd", bounds={"by": "text", "column": "id", "low": "a", "below": None}, rows=1)))
+
+
+class TestEstimates:
+    """Large tables of MariaDB are cut by what the server estimates, without walking along their rows."""
+
+    @pytest.fixture
+    def mariadb(self, mariadb_database, monkeypatch):
+        monkeypatch.setattr("labelmill.db.bulk.mariadb.LARGE_ROWS", 1_000)
+        engine = sa.create_engine(make_engine(mariadb_database).url, poolclass=NullPool)
+        yield engine
+        engine.dispose()
+
+    @staticmethod
+    def analysed(engine, keys, declared="VARCHAR(64)"):
+        fill(engine, keys, declared)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE TABLE posts")
+        return opened(engine)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda number: f"15778183{number:05}_FBEXUB",
+            lambda number: f"{number * 2654435761 % 2**32:08x}",
+            lambda number: f"Post-{number % 97:02}-{number}",
+            lambda number: f"王{number}👩",
+            lambda number: "same" * 10 + f"{number}",
+        ],
+    )
+    def test_keys_of_many_forms_are_each_in_one_part(self, mariadb, make):
+        keys = {make(number) for number in range(6_000)}
+        with self.analysed(mariadb, sorted(keys), "VARCHAR(64) COLLATE utf8mb4_bin") as source:
+            parts = source.plan(500)
+            found = rows_of(source, parts)
+        assert sorted(key for part in found for key in part) == sorted(keys)
+        assert len(parts) > 3
+        assert parts[0].bounds["low"] is None
+        assert parts[-1].bounds["below"] is None
+
+    def test_an_estimate_may_be_as_wrong_as_it_likes(self, mariadb, monkeypatch):
+        """Whatever the server says, no row is lost and none comes twice."""
+        import random
+
+        from labelmill.db.bulk import bisecting
+
+        keys = [f"k{number:05}" for number in range(3_000)]
+        draw = random.Random(7)
+        real = bisecting._cut
+
+        def lying(texts, rows, estimate, ends, patience):
+            return real(texts, rows, lambda _low, _below: draw.choice([0, 1, 400, 5_000]), ends, patience)
+
+        monkeypatch.setattr(bisecting, "_cut", lying)
+        with self.analysed(mariadb, keys) as source:
+            found = rows_of(source, source.plan(400))
+        assert sorted(key for part in found for key in part) == keys

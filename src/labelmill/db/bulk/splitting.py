@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from labelmill.db.bulk.model import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.expression import ColumnElement, FromClause
@@ -191,12 +191,17 @@ def time_parts(times: Ordered, rows: int, column: str, rest: ColumnElement[bool]
     return tuple(parts)
 
 
-def text_parts(texts: Ordered, rows: int, column: str) -> tuple[Part, ...]:
-    """Return the parts of a table by its key of text. The first and the last are open, so that no key is outside of all parts."""
-    lows = [None, *texts.cuts(rows)]
+def text_parts(texts: Ordered, rows: int, column: str, estimated: Iterable[tuple[str, int]] | None = None) -> tuple[Part, ...]:
+    """Return the parts of a table by its key of text. The first and the last are open, so that no key is outside of all parts.
+
+    They are cut by walking along the key, or where ``estimated`` says: keys with the number of rows of the range that they begin.
+    """
+    known = list(estimated or ())
+    lows = [None, *((low for low, _ in known) if known else texts.cuts(rows))]
+    sizes = dict(known)
     parts = []
     for low, below in zip(lows, [*lows[1:], None], strict=True):
-        counted = rows if below is not None else texts.count(within(texts.column, low, None), rows)
+        counted = sizes.get(low) or (rows if below is not None else texts.count(within(texts.column, low, None), rows))
         bounds = {"by": "text", "column": column, "low": low, "below": below}
         parts.append(Part(name=f"{column} from {low or 'the first'} to {below or 'the last'}", bounds=bounds, rows=counted))
     return tuple(parts) if parts[-1].rows else ()

@@ -15,7 +15,7 @@ from labelmill.db.bulk.splitting import SMALL_SHARE, Keys, Ordered, key_parts, t
 from labelmill.errors import BadSource, LabelmillError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     import polars as pl
@@ -92,7 +92,7 @@ class SqlSource:
                 if times is not None and (whole is None or _is_small(times, whole)):
                     return time_parts(times, rows, time.column, self._untold(times.column))
             if texts is not None:
-                return text_parts(texts, rows, str(self._text_key))
+                return text_parts(texts, rows, str(self._text_key), self._estimated_cuts(texts, rows))
             return key_parts(keys, rows, str(self.key)) if keys is not None else None
 
     def read(self, columns: Sequence[str], part: Part | None = None, *, batch_rows: int = 131_072) -> Iterator[pl.DataFrame]:
@@ -127,6 +127,10 @@ class SqlSource:
             return whole.rows if whole else 0
         # The catalogue knows nothing of a table that is new.
         return max(self._estimate(connection), texts.count(sa.true(), COUNTED)) if texts is not None else None
+
+    def _estimated_cuts(self, _texts: Ordered, _rows: int) -> Iterable[tuple[str, int]] | None:
+        """Return where a table is cut by its key of text, with sizes, where the server can tell without reading it."""
+        return None
 
     def _estimate(self, _connection: sa.Connection) -> int:
         """Return the number of rows as the catalogue has it, where there is one."""
