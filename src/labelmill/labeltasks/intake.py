@@ -145,7 +145,7 @@ def _checked_path(settings: Settings, path: str) -> Path:
 
 def shown_place(settings: Settings, reference: dict[str, Any]) -> dict[str, Any]:
     """Return a task's reference as it may be shown: paths below the data folder's files, no passwords however locked."""
-    if "connection" in reference:
+    if "connection" in reference or "setting" in reference:
         return {name: value for name, value in reference.items() if value is not None}
     text = str(reference.get("path") or reference.get("text", ""))
     path, _, table = without_folder(settings, text).partition("::")

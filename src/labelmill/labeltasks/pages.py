@@ -297,8 +297,8 @@ def _as_new(app: App, job: Job) -> NewLabelTask:
 
 
 def _repeatable(task: Any) -> bool:
-    """Tell whether a task's places can be named over HTTP: those of the command line may be anywhere."""
-    return "text" not in task.source and "text" not in task.sink
+    """Tell whether a task's places can be named over HTTP: those of the command line may be anywhere, those of settings have no name."""
+    return not {"text", "setting"} & {*task.source, *task.sink}
 
 
 def _commands(request: Request, app: App, actor: Actor, new: NewLabelTask) -> dict[str, str]:
@@ -325,7 +325,9 @@ def _origin(request: Request) -> str:
 def _title(translate: Callable[..., str], task: LabelTaskOut) -> str:
     """Return a task as a sentence in the reader's language."""
     places = {
-        role: " · ".join(str(place[name]) for name in ("connection", "schema", "path", "text", "table") if name in place)
+        role: " · ".join(
+            str(place[name]) for name in ("connection", "setting", "schema", "path", "text", "table") if name in place
+        )
         for role, place in (("source", task.source), ("sink", task.sink))
     }
     columns = _listed(translate, [str(task.columns["text"]), *(one.text for one in task.also)])

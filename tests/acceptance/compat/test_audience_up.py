@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -21,6 +23,7 @@ import audience
 import fresh
 
 SECONDS = 90
+PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/audience-clients.md"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -164,6 +167,26 @@ def test_t01_t21_an_old_client_gets_its_task_done_as_ever(up, input_and_output):
     assert any("🌸" in each["match_content"] for each in sample["error_message"])
     url = write.render_as_string(hide_password=False)
     assert len(audience.rows(url, "wh_panel_mapping_fbfans")) + 2 * len(audience.rows(url, "wh_panel_mapping_forum")) == 51
+
+
+def test_t18_the_commands_of_the_page_work(up, tmp_path):
+    """Every command of docs/how-to/audience-clients.md, one after the other, as somebody types them."""
+    client = up()
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
+    variables = {"PATH": os.environ["PATH"], "AUDIENCE_URL": client.base.removesuffix("/api/tasks/"), "no_proxy": "*"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '"prod_status":"finish"' in done.stdout
+    sample = json.loads(
+        done.stdout.strip()
+        .splitlines()[-1]
+        .rpartition('{"error_code":200,"error_message":[')[2]
+        .join(("[", ""))
+        .removesuffix("}")
+    )
+    assert {row["field_content"] for row in sample} == {"WH_F0045"}
 
 
 def test_t02_an_old_client_may_go_on_to_look_at_the_code_alone(up):

@@ -141,8 +141,8 @@ def test_t15_tasks_that_others_wrote_into_the_state_table_are_listed_too(old_sit
     audience.run(old_site)
     with closing(sqlite3.connect(tmp_path / "out.db")) as connection, connection:
         connection.execute(
-            "INSERT INTO state (task_id, stat, prod_stat, create_time, result, rate_of_label, uniq_source_author, check_point) "
-            "VALUES (?, 'SUCCESS', 'finish', '2029-11-09 15:13:39.000000', 'fbfans', 14, 1672893, '2020-03-01 06:00:00.000000')",
+            "INSERT INTO state (task_id, stat, prod_stat, create_time, result, rate_of_label, uniq_source_author, check_point, length_prod_table) "
+            "VALUES (?, 'SUCCESS', 'finish', '2029-11-09 15:13:39.000000', 'fbfans', 14, 1672893, '2020-03-01 06:00:00.000000', '24,7')",
             (NOBODYS,),
         )
         connection.execute(f"UPDATE {audience.PREFIX}fbfans SET task_id = ? WHERE panel = '/female'", (NOBODYS,))
@@ -150,6 +150,7 @@ def test_t15_tasks_that_others_wrote_into_the_state_table_are_listed_too(old_sit
     assert (row["task_id"], row["create_time"], row["check_point"]) == (NOBODYS, "2029-11-09T15:13:39", "2020-03-01T06:00:00")
     assert (row["rate_of_label"], row["uniq_source_author"], row["model_type"]) == ("14", "1672893", None)
     assert audience.ask(old_site, path=NOBODYS).json()["status"] == "SUCCESS"
+    assert (row["length_prod_table"], row["length_receive_table"]) == ("24,7", None)
     [drawn] = audience.ask(old_site, path=f"{NOBODYS}/{FBFANS}").json()["error_message"]
     assert drawn["panel"] == "/female"
 

@@ -249,6 +249,21 @@ def test_t14_a_failed_task_says_so_and_goes_on_where_it_stopped(both: Site, data
     assert (done["stat"], done["prod_stat"], done["check_point"], done["length_prod_table"]) == ("SUCCESS", "finish", None, 1)
 
 
+def test_its_places_are_shown_by_the_name_of_their_setting_and_nothing_else_of_them(both: Site, database_url: str) -> None:
+    from labelmill.accounts import Role
+
+    audience.write_posts(database_url, [{"author": "Tom", "post_time": START}])
+    task_id = audience.run(both)
+    found = http_tasks.get(both, task_id)
+    assert (found["source"], found["sink"]) == ({"setting": "input", "table": "ts_page_content"}, {"setting": "output"})
+    assert found["title"] == "Label author of ts_page_content with keyword_model (Audience API)"
+    page = both.page(f"/label-tasks/{task_id}", Role.MANAGER)
+    assert page.status_code == 200
+    assert "input · ts_page_content" in page.text
+    assert both.page("/label-tasks", Role.MANAGER).status_code == 200
+    assert "@127.0.0.1" not in page.text
+
+
 QUEUES = [
     (("default",), "queue1", "default"), (("slow", "fast"), "queue1", "slow"), (("slow", "queue1"), "queue1", "queue1"),
     (("slow", "fast"), "fast", "fast"), (("queue2", "queue1"), "queue2", "queue2"),

@@ -13,6 +13,9 @@ Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(tim
 #: Lists of numbers are texts; the predecessor's own tables hold a single one as a number.
 Listed = Annotated[str | None, BeforeValidator(lambda value: value if value is None else str(value))]
 
+#: A count; tables of a later version hold several of them as a text with commas.
+Counted = Annotated[int | str | None, BeforeValidator(lambda value: int(value) if str(value).isdecimal() else value)]
+
 
 class NewTask(BaseModel):
     """What `POST /api/tasks/` takes. Every field has a default; fields that it does not know are ignored, as ever."""
@@ -55,7 +58,7 @@ class TaskRow(BaseModel):
     """One row of the table `state`."""
 
     task_id: str
-    stat: str = Field(description="`PENDING` (queued or running), `SUCCESS`, `FAILURE` or `BREAK`.")
+    stat: str | None = Field(description="`PENDING` (queued or running), `SUCCESS`, `FAILURE` or `BREAK`.")
     prod_stat: str | None = Field(description="null until production is done, then `finish`, or `no_data`.")
     model_type: str | None
     predict_type: str | None
@@ -65,7 +68,7 @@ class TaskRow(BaseModel):
     peak_memory: float | None = Field(description="MB.")
     length_receive_table: int | None = Field(description="Rows read.")
     length_output_table: int | None = Field(description="Rows of results.")
-    length_prod_table: int | None = Field(description="Rows of production.")
+    length_prod_table: Counted = Field(description="Rows of production.")
     result: str | None = Field(description="The names with results, with commas between them.")
     uniq_source_author: Listed = Field(description="Distinct authors, in the order of `result`.")
     rate_of_label: Listed = Field(description="Production rows per hundred authors, in the order of `result`.")
@@ -82,7 +85,7 @@ class TaskList(BaseModel):
 class TaskStatus(BaseModel):
     error_code: int = 200
     error_message: str = "OK"
-    status: str
+    status: str | None
     prod_status: str | None
     result: str | None
 
