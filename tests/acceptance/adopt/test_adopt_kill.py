@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import audience_tables
 from audience_tables import RESULT_ROWS, RESULTS_24, STATE_24, STATE_ROWS_24, UTF8MB3, Predecessor
 from labelmill import triggers
 
@@ -39,21 +39,11 @@ def labelmill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def adopt_until(place: Predecessor, trigger: str) -> int:
+def adopt_until(url: str, trigger: str) -> int:
     """Adopt in a process of its own, which may be killed on its way, and return how that ended."""
-    place.engine.dispose()
-    process = multiprocessing.get_context("fork").Process(target=_adopt, args=(place, trigger))
-    process.start()
-    process.join(120)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def _adopt(place: Predecessor, trigger: str) -> None:
-    triggers._passed.clear()
-    os.environ[triggers.VARIABLE] = trigger
-    if place.adopt(apply=True, mark_failed=True).refused:
-        sys.exit(1)
+    program = "import sys, audience_tables; sys.exit(len(audience_tables.Predecessor(sys.argv[1]).adopt(apply=True, mark_failed=True).refused))"
+    environment = {**os.environ, triggers.VARIABLE: trigger, "PYTHONPATH": str(Path(audience_tables.__file__).parent)}
+    return subprocess.run([sys.executable, "-c", program, url], env=environment, timeout=120, check=False).returncode
 
 
 def fill(place: Predecessor) -> None:
@@ -76,7 +66,7 @@ def test_p05_killed_after_any_statement_and_repeated_it_ends_the_same(tmp_path: 
     assert undisturbed != before
     for number in range(1, MOST):
         fill(place)
-        ended = adopt_until(place, f"*:kill:{number}")
+        ended = adopt_until(database_url, f"*:kill:{number}")
         if ended == 0:
             break
         assert ended == -signal.SIGKILL

@@ -55,7 +55,7 @@ class Looker:
         """Return the tables that may be the predecessor's, each with what its rows say, and the names of all others."""
         mine, others = [], []
         for name, is_view in sorted(_names(self._inspector, self._schema).items()):
-            columns = self._columns(name)
+            columns = self._columns_of_view(name) if is_view else self._columns(name)
             if name == self._state_table or set(columns) >= RESULT_SIGNS:
                 mine.append(FoundTable(name=name, columns=columns, is_view=True) if is_view else self._table(name, columns))
             else:
@@ -96,6 +96,12 @@ class Looker:
         }
         return frozenset(kind for kind, found in kinds.items() if found)
 
+    def _columns_of_view(self, name: str) -> dict[str, FoundColumn]:
+        try:
+            return self._columns(name)
+        except (sa.exc.InvalidRequestError, sa.exc.DBAPIError):  # a view of something that is gone
+            return {}
+
     def _columns(self, name: str) -> dict[str, FoundColumn]:
         with warnings.catch_warnings():
             # A type that SQLAlchemy does not know is no reason to warn.
@@ -106,26 +112,30 @@ class Looker:
 
     def _facts(self, name: str, columns: Mapping[str, FoundColumn]) -> dict[str, Any]:
         facts: dict[str, Any] = {"rows": self.count(name)}
-        if "task_id" not in columns:
+        task_id = columns.get("task_id")
+        if task_id is None or task_id.kind != "text":
             return facts
+        if self._is_mysql and not isinstance(task_id.type, (sa.VARCHAR, sa.CHAR)):
+            longest = sa.select(sa.func.max(sa.func.char_length(self._from(name).c.task_id)))
+            facts["longest_id"] = self._connection.scalar(longest) or 0
+        return facts | (self._state_facts(name, columns) if name == self._state_table else {})
+
+    def _state_facts(self, name: str, columns: Mapping[str, FoundColumn]) -> dict[str, Any]:
         table = self._from(name)
-        longest = sa.select(sa.func.max(sa.func.char_length(table.c.task_id))) if self._is_mysql else sa.select(sa.literal(0))
-        facts["longest_id"] = self._connection.scalar(longest) or 0
-        if name != self._state_table:
-            return facts
         task_id = table.c.task_id
-        counted = sa.select(sa.func.count()).select_from(table)
-        facts["nameless"] = self._connection.scalar(counted.where(task_id.is_(None)))
+        facts: dict[str, Any] = {"nameless": self._count_where(task_id.is_(None))}
         several = sa.select(task_id).where(task_id.is_not(None)).group_by(task_id).having(sa.func.count() > 1).order_by(task_id)
         facts["repeated"] = [str(each) for each in self._connection.scalars(several)]
-        if {TARGET, OLD_TARGET} <= set(columns):
-            facts["uncopied"] = self._connection.scalar(counted.where(uncopied(table)))
-        elif OLD_TARGET in columns:
-            facts["uncopied"] = self._connection.scalar(counted.where(table.c[OLD_TARGET].is_not(None)))
-        if "stat" in columns:
+        if OLD_TARGET in columns:
+            copied = uncopied(table) if TARGET in columns else table.c[OLD_TARGET].is_not(None)
+            facts["uncopied"] = self._count_where(copied)
+        if "stat" in columns and columns["stat"].kind == "text":
             left = sa.select(task_id).where(pending(table, columns)).order_by(task_id)
             facts["pending"] = [str(each) for each in self._connection.scalars(left)]
         return facts
+
+    def _count_where(self, condition: sa.ColumnElement[bool]) -> int:
+        return int(self._connection.scalar(sa.select(sa.func.count()).where(condition)) or 0)
 
     @property
     def _is_mysql(self) -> bool:
