@@ -96,12 +96,14 @@ class Labelling:
 
     def _label(self, rows: pl.DataFrame, texts: pl.DataFrame) -> None:
         runs, found = [], []
-        for labeller, matcher in zip(self._task.labellers, self._matchers, strict=True):
+        ungrouped = self._task.ungrouped
+        for labeller, matcher, own in zip(self._task.labellers, self._matchers, ungrouped, strict=True):
             # Without its name, which polars would read as a pattern where it looks like one.
             text = texts.get_column(labeller.column).alias("text")
             run = matcher.run(text)
             runs.append(run)
-            found.append(self._as_results(rows, text, run.frame))
+            labels = run.frame.with_columns(pl.col("group").replace("", own)) if own else run.frame
+            found.append(self._as_results(rows, text, labels))
         results = self._names.attach(_joined(found)).select(PART_SCHEMA.names())
         self._results.append(results)
         several = len(runs) > 1
@@ -109,7 +111,7 @@ class Labelling:
             rows_without_text=_all_empty(self._task, texts) if several else runs[0].counts.empty,
             rows_labelled=pl.concat([run.frame["row"] for run in runs]).n_unique() if several else runs[0].counts.labelled,
             rows_without_author=_without_author(results) if self._task.columns.author is not None else 0,
-            ties=_ties(runs),
+            ties=_ties(runs, ungrouped),
             results=_count(results, "name"),
             labels=_count(results, "panel"),
         )
@@ -166,9 +168,12 @@ def _all_empty(task: LabelTask, texts: pl.DataFrame) -> int:
     return int(together.sum())
 
 
-def _ties(runs: Sequence[Labelled]) -> dict[str, int]:
-    groups = dict.fromkeys(group for run in runs for group in run.counts.ties)
-    return {group: sum(run.counts.ties.get(group, 0) for run in runs) for group in groups}
+def _ties(runs: Sequence[Labelled], ungrouped: Sequence[str]) -> dict[str, int]:
+    ties: dict[str, int] = {}
+    for run, own in zip(runs, ungrouped, strict=True):
+        for group, count in run.counts.ties.items():
+            ties[group or own] = ties.get(group or own, 0) + count
+    return ties
 
 
 def _without_author(results: pl.DataFrame) -> int:

@@ -144,6 +144,14 @@ class LabelTask:
         return (Labeller(rules=self.rules, column=self.columns.text), *self.also)
 
     @property
+    def ungrouped(self) -> list[str]:
+        """What the group of each labeller's labels without a group is called: those of different rule sets do not compete."""
+        if not self.also:
+            return [""]
+        names = [str(labeller.rules.get("name") or "rules") for labeller in self.labellers]
+        return [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names, start=1)]
+
+    @property
     def text_columns(self) -> list[str]:
         """The columns that labellers and filters look at, each once."""
         labelled = [labeller.column for labeller in self.labellers]

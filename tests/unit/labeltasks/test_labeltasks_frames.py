@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from labelmill.errors import BadSource
 from labelmill.labeltasks.frames import PART_SCHEMA, by_bucket, production
 from labelmill.labeltasks.labelling import Labelling
-from labelmill.labeltasks.model import Columns, LabelTask
-from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules
+from labelmill.labeltasks.model import Columns, Labeller, LabelTask
+from labelmill.rules import Kind, Label, Match, Rule, RuleSet, compile_rules, to_dict
 
 START = datetime(2020, 1, 1)
 RULES = RuleSet(
@@ -254,3 +255,19 @@ def test_frames_of_several_chunks_some_of_them_empty(pattern: tuple[int, ...]) -
     chunks = [make_frame([("a", "kim", "tom", 5 if kept else 0)]) for kept in pattern]
     labelling = run(make_task(start=datetime(2020, 1, 1, 3, tzinfo=UTC)), pl.concat(chunks, rechunk=False))
     assert labelling.results().height == sum(1 for kept in pattern if kept)
+
+
+def test_labels_without_a_group_compete_within_their_rule_set_only() -> None:
+    """A sex from the name and a topic from the text can both hold; two topics of one rule set cannot."""
+    topics = RuleSet("topics", (Label("/cats"), Label("/dogs")), (
+        Rule("/cats", Kind.KEYWORD, Match.PARTIALLY, "cats"), Rule("/dogs", Kind.KEYWORD, Match.PARTIALLY, "dogs")))  # fmt: skip
+    sexes = RuleSet("sexes", (Label("/male"),), (Rule("/male", Kind.KEYWORD, Match.PARTIALLY, "tom"),))
+    frame = make_frame([("F1", "tom", "cats", 1), ("F1", "tom", "dogs", 2)])
+    labellers = (Labeller(rules=to_dict(topics), column="content"),)
+    task = make_task(rules=to_dict(sexes), columns=replace(COLUMNS, text="author"), also=labellers)
+    labelling = Labelling(task, [compile_rules(sexes), compile_rules(topics)], "t" * 32)
+    labelling.add(frame)
+    made, ties = production(labelling.results(), "drop")
+    assert made["panel"].to_list() == ["/male"]
+    assert ties == 1
+    assert set(labelling.results()["group"]) == {"sexes", "topics"}
