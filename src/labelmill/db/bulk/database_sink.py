@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from labelmill.db.bulk.file_source import cannot_read
@@ -12,7 +16,7 @@ if TYPE_CHECKING:
 
     from labelmill.db.bulk.location import Location
 
-_HEADER = b"SQLite format 3\0"
+HEADER_BYTES = 100
 
 
 def check_database_sink(location: Location) -> None:
@@ -29,16 +33,27 @@ def check_database_sink(location: Location) -> None:
         raise BadSource("The folder does not exist.", where=str(path.parent), way_out="Make it, or name another.")
     if path.is_dir():
         raise BadSource("This is a folder, not a file.", where=str(path), way_out="Name a SQLite file in it.")
-    if _start(path) not in (b"", _HEADER):
+    if not _may_be_database(path):
         raise BadFile("This is not a SQLite database.", where=str(path), way_out="Name another file; this one stays as it is.")
 
 
-def _start(path: Path) -> bytes:
-    """Return the first bytes of the file; none where it is still to be made."""
+def _may_be_database(path: Path) -> bool:
+    """Tell whether the file is a SQLite database, is empty, or is still to be made."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(_HEADER))
+        size = path.stat().st_size
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except FileNotFoundError:
-        return b""
+        return True
     except OSError as error:
         raise cannot_read(path, error) from error
+    if 0 < size < HEADER_BYTES:  # SQLite takes a single byte for nothing
+        return False
+    # Only SQLite itself may open the file: POSIX drops every lock that this process holds on it when any descriptor of it is closed.
+    # Immutable means here that it takes no lock itself and makes no file beside it.
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB  # what else is wrong is told by who writes
+    return True
