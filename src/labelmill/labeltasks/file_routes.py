@@ -55,7 +55,7 @@ def download_file(app: TheApp, actor: SignedIn, path: FilePath) -> FileResponse:
     return FileResponse(found, filename=found.name, media_type="application/octet-stream", headers=headers)
 
 
-@router.put("/files/{path:path}", status_code=201, responses=documented(409, 413), openapi_extra=BODY)
+@router.put("/files/{path:path}", status_code=201, responses=documented(404, 409, 413), openapi_extra=BODY)
 async def upload_file(request: Request, response: Response, app: TheApp, actor: SignedIn, path: FilePath) -> FileOut:
     """Store the body as a new file of rows (CSV, TSV, JSONL, Parquet); what is there is never replaced."""
     require(actor, Action.KEEP_FILES)

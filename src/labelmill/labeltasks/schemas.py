@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from labelmill import clock
 from labelmill.jobs.model import Job, JobState, progress
@@ -263,6 +263,8 @@ class SampleRow(BaseModel):
     field_content: str
     match_content: str
     match_meta: str = Field(description="The rules that matched, as a JSON list.")
+
+    _with_zone = field_validator("create_time")(utc)
 
 
 class Sample(BaseModel):
