@@ -18,13 +18,13 @@ from labelmill.labeltasks.model import LONGEST_NAME
 from labelmill.labeltasks.table_output import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.engine import Connection
 
     from labelmill.db.bulk.location import Location
 
-#: A task with at most this many rows in a table is drawn from all of them.
+#: A task with at most this many rows in a table, or rows that lie so near each other, is drawn from all of them.
 FEW = 2000
 #: Row numbers that are tried at once, and how often, before rows are looked for beside the numbers.
 TRIED = 500
@@ -104,25 +104,33 @@ class _Tables:
         """Return the numbers of rows of the task: of few all alike, of many at random places."""
         number = table.c.row_id
         numbers = sa.select(number).where(table.c.task_id == self.task_id)
-        first = list(self.connection.scalars(numbers.order_by(number).limit(FEW + 1)))
-        if len(first) <= FEW:
-            return draw.sample(first, min(self.rows, len(first)))
-        last: int = self.connection.scalars(numbers.order_by(number.desc()).limit(1)).one()
-        chosen = self._hit(numbers, number, lambda: draw.randint(first[0], last))
+        # One row from each end: asked for more, a database that has not counted a new table's rows yet would read them all.
+        ends = [self.connection.scalar(numbers.order_by(order).limit(1)) for order in (number, number.desc())]
+        if ends[0] is None or ends[1] is None:
+            return []
+        span = (ends[0], ends[1])
+        chosen = self._hit(table, span, draw) if span[1] - span[0] >= FEW else {}
+        if len(chosen) == self.rows:
+            return list(chosen)
+        some = list(self.connection.scalars(numbers.where(number.between(*span)).order_by(number).limit(FEW + 1)))
+        if len(some) <= FEW:
+            return draw.sample(some, min(self.rows, len(some)))
         for _ in range(LOOKS * (self.rows - len(chosen))):  # others' rows lie between: the task's next row after a random place
-            place = draw.randint(first[0], last)
-            chosen |= dict.fromkeys(self.connection.scalars(numbers.where(number >= place).order_by(number).limit(1)))
+            after = numbers.where(number >= draw.randint(*span)).order_by(number).limit(1)
+            chosen |= dict.fromkeys(self.connection.scalars(after))
             if len(chosen) == self.rows:
                 break
-        spare = [each for each in first if each not in chosen]
+        spare = [each for each in some if each not in chosen]
         return [*chosen, *draw.sample(spare, self.rows - len(chosen))]
 
-    def _hit(self, numbers: sa.Select[Any], number: sa.ColumnElement[Any], place: Callable[[], int]) -> dict[int, None]:
+    def _hit(self, table: sa.TableClause, span: tuple[int, int], draw: random.Random) -> dict[int, None]:
         """Return those of random numbers that are the task's, at most ``rows``: each of its rows has the same chance."""
         hit: dict[int, None] = {}
         for _ in range(ROUNDS):
-            places = [place() for _ in range(TRIED)]
-            there = set(self.connection.scalars(numbers.where(number.in_(places))))
+            places = [draw.randint(*span) for _ in range(TRIED)]
+            # By the key alone, and whose they are is looked at here: with the task in the question its whole index would be read.
+            found = self.connection.execute(sa.select(table.c.row_id, table.c.task_id).where(table.c.row_id.in_(places)))
+            there = {row_id for row_id, task_id in found if task_id == self.task_id}
             hit |= dict.fromkeys(each for each in places if each in there)
             if len(hit) >= self.rows:
                 break
