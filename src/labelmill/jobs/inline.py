@@ -155,8 +155,11 @@ def _run_in_children(runtime: Runtime, job_id: str, count: int, on_progress: Cal
     thread = threading.Thread(target=supervisor.run, name="supervisor", daemon=True)
     thread.start()
     try:
-        while not (job := load(runtime, job_id)).ended and thread.is_alive():
-            on_progress(job)
+        while thread.is_alive():
+            with suppress(Unavailable):  # the workers wait for the database, and so does this thread
+                if (job := load(runtime, job_id)).ended:
+                    break
+                on_progress(job)
             clock.sleep(REPORT_SECONDS)
     except KeyboardInterrupt:
         raise WorkerStopping(f"Job {job_id} was left queued.", way_out=_ways(job_id, "run", "go on")) from None

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from labelmill import clock
 from labelmill.db.engine import make_engine
-from labelmill.errors import BadInput, BadSource
+from labelmill.errors import BadInput, BadSource, Unavailable
+from labelmill.jobs import inline
 from labelmill.jobs import service as jobs
 from labelmill.jobs.inline import run_or_watch
 from labelmill.jobs.presence import new_worker_id
@@ -255,3 +256,21 @@ def test_a_finish_that_is_repeated_gives_the_same_report_and_leaves_the_output_w
         assert (mill.folder / sink).read_bytes() == written
         assert pl.read_parquet(mill.folder / sink).height == report["results"]["out"]
         assert pl.read_parquet(mill.folder / "out.production.parquet").height == report["production"]["out"]
+
+
+def test_a_database_that_is_away_for_a_moment_does_not_end_the_workers(
+    mill: Any, frame: Any, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever watches them looks again."""
+    task_id = mill.start(write(frame, mill.folder / "posts.parquet"), str(mill.folder / "out.parquet"), step_rows=100)
+    loaded, looks = inline.load, [0]
+
+    def load(*given: Any) -> Any:
+        looks[0] += 1
+        if looks[0] in (2, 3):
+            raise Unavailable("The database is away.")
+        return loaded(*given)
+
+    monkeypatch.setattr(inline, "load", load)
+    assert run_or_watch(mill.app.runtime, task_id, workers=2).state == "succeeded"
+    assert looks[0] > 3
