@@ -288,7 +288,7 @@ def test_further_labellers_and_filters_are_added_filled_in_and_taken_away_with_a
         facts = page.locator("dl.facts")
         for words in (
             "content: rules",
-            "leave out rows that match in content: 1 rules",
+            "leave out rows that match in content: Rules (1)",
             "labels.db · state",
             "wh_panel_mapping_",
         ):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,8 +24,6 @@ from labelmill.rules import service as rule_sets
 from labelmill.rules.stored import pack
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from webapp import Site
 
 
@@ -391,6 +391,21 @@ def test_an_ended_task_is_run_again_in_place_and_removed_with_its_rows_only(site
     assert site.ask("DELETE", f"/v1/label-tasks/{other}", role=Role.MANAGER).status_code == 204
     assert {row[2] for row in rows_of(site, table)} == {other}
     assert rows_of(site, "state") == []
+
+
+def test_the_statements_and_columns_of_the_how_to_page_are_those_of_the_tables(site: Site) -> None:
+    http_tasks.write(site, "posts.csv")
+    task_id = http_tasks.labelled(site, http_tasks.body(sink="labels.db", source_map={"forum": ["F1", "B1"]}))
+    text = (Path(__file__).parents[3] / "docs" / "how-to" / "label-a-table.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    with closing(sqlite3.connect(http_tasks.folder(site) / "labels.db")) as connection:
+        for statement in block.replace("'...'", f"'{task_id}'").strip().split(";\n"):
+            assert connection.execute(statement).fetchall(), statement
+            plan = str(connection.execute(f"EXPLAIN QUERY PLAN {statement.splitlines()[-1]}").fetchall())
+            assert "USING INDEX" in plan or "USING COVERING INDEX" in plan, plan
+        described = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)))
+        columns = [row[1] for table in ("forum", "state") for row in connection.execute(f"PRAGMA table_info({table})")]
+    assert set(columns) <= set(described)
 
 
 def test_rows_without_a_time_are_listed_where_a_range_was_asked_for(site: Site) -> None:
