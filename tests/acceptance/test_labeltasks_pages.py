@@ -303,6 +303,15 @@ def test_further_labellers_and_filters_are_added_filled_in_and_taken_away_with_a
         expect(page.locator("#report")).to_contain_text("a filter left them out")
 
 
+def test_enter_in_a_field_starts_the_task_and_adds_no_part(page: Page, served: Served, tmp_path: Path) -> None:
+    posts(served)
+    page.goto("/label-tasks/new?path=posts.csv")
+    page.set_input_files("input[name=rules_file]", rules_file(tmp_path))
+    page.press("input[name=sink_path]", "Enter")
+    page.wait_for_url(re.compile(r"/label-tasks/[0-9a-f]{32}$"))
+    assert len(tasks(served)) == 1
+
+
 def test_an_ended_task_is_run_again_and_removed_with_what_it_wrote(page: Page, served: Served, tmp_path: Path) -> None:
     posts(served)
     task_id = begin(page, served, tmp_path, sink="labels.db")
