@@ -27,8 +27,9 @@ T = TypeVar("T")
 #: How often a transaction is tried in all, and until when another try is begun, before the caller hears of it.
 TRIES = 6
 LONGEST_SECONDS = 10.0
-#: MariaDB: deadlock, lock wait; PostgreSQL: serialisation failure, deadlock, lock not available.
-_RETRY_NUMBERS = frozenset({1213, 1205})
+#: MariaDB: deadlock, lock wait, and a savepoint that went with the transaction that a deadlock took back; PostgreSQL: serialisation
+#: failure, deadlock, lock not available.
+_RETRY_NUMBERS = frozenset({1213, 1205, 1305})
 #: MariaDB: unknown column, no default value.
 _FAULT_NUMBERS = frozenset({1054, 1364})
 _RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
