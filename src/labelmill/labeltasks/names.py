@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: The name of rows whose source id is empty or cannot name a table.
 UNKNOWN = "unknown"
+#: What no table's name may have on one database or another.
+_NO_NAME = r"[\x00-\x1f]|[^\x{0}-\x{ffff}]|\s$"
 
 
 class Names:
@@ -40,7 +42,7 @@ class Names:
         """Return the source id as a name where it can be one of a table, else ``unknown``."""
         source = pl.col("source")
         folded = source.str.to_lowercase()
-        fits = source.str.len_bytes().is_between(1, self._longest) & ~source.str.contains(r"[\x00-\x1f]")
+        fits = source.str.len_bytes().is_between(1, self._longest) & ~source.str.contains(_NO_NAME)
         own = (
             ~folded.is_in(self._taken) & ~folded.str.starts_with(self._prefix) & ~folded.str.contains(r"^(sqlite_|labelmill_)")
         )

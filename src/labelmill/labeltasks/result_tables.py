@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 LEDGER = "labelmill_steps"
+#: Its names are of characters of at most three bytes, and it takes no space at their end.
+_NO_NAME_ON_MARIADB = re.compile("[\U00010000-\U0010ffff]|\\s$")
 #: Texts are compared byte by byte, as the predecessor's tables do.
 _OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 _STATE_TEXTS = ("date_range", "result", "uniq_source_author", "rate_of_label", "error_message", "check_step")
@@ -96,6 +99,11 @@ class ResultTables:
             raise BadSource(
                 f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where=self.named_by,
                 way_out="Give a shorter name: --name, --production-prefix, or the name in the source map.",
+            )  # fmt: skip
+        if inspector.dialect.name == "mysql" and _NO_NAME_ON_MARIADB.search(table.name):
+            raise BadSource(
+                f"MariaDB has no tables with a name like {table.name!r}.", where=self.named_by,
+                way_out="Give a name without emoji that does not end in a space: --name, or the name in the source map.",
             )  # fmt: skip
         if not inspector.has_table(table.name, schema=table.schema):
             return

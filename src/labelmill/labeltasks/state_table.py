@@ -10,16 +10,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from labelmill import clock
 from labelmill.db.bulk.database_sink import check_database_sink
-from labelmill.db.bulk.sql_source import explain
 from labelmill.db.engine import make_engine
-from labelmill.errors import BadSource, LabelmillError
+from labelmill.errors import BadSource
 from labelmill.jobs import service as jobs
 from labelmill.jobs.tables import jobs as job_table
 from labelmill.labeltasks.model import LabelTask
 from labelmill.labeltasks.result_tables import ResultTables
 from labelmill.labeltasks.state import first_state, state_of
-from labelmill.labeltasks.table_output import connected
+from labelmill.labeltasks.table_output import connected, writing
 from labelmill.labeltasks.tables import label_task_states
+from labelmill.triggers import passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,13 +120,8 @@ class StateTable:
 
     @contextmanager
     def _reporting(self) -> Iterator[Connection]:
-        try:
-            with connected(self._engine, self._location) as connection:
-                yield connection
-        except LabelmillError:
-            raise
-        except DBAPIError as error:
-            raise explain(error, self._location) from error
+        with connected(self._engine, self._location) as connection, writing(self._location):
+            yield connection
 
 
 class StateFollower:
@@ -151,6 +146,7 @@ class StateFollower:
         with open_state(self._places, task) as table:
             if table is not None:
                 table.write(state_of(job, task, steps, clock.now()))
+        passing("label-task.state-written")
         self._database.transact(_note_seen, job_id, job.changes)
 
 

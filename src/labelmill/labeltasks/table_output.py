@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from labelmill import clock
 from labelmill.db.bulk.database_sink import check_database_sink
 from labelmill.db.bulk.insert import insert_frame
+from labelmill.db.bulk.sql_source import explain
 from labelmill.db.engine import make_engine
 from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
 from labelmill.labeltasks.frames import RESULT_COLUMNS
@@ -18,7 +20,7 @@ from labelmill.labeltasks.result_tables import ResultTables, check_distinct
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
     from sqlalchemy.engine import Connection
@@ -57,11 +59,12 @@ class TableOutput:
         names = [self._task.name] if self._task.source_map is None else [*self._task.source_map, UNKNOWN]
         tables = [self._tables.ledger, *self._own_state(), *(table for each in names for table in self._tables_of(each))]
         check_distinct([table.name for table in tables])
-        with self._connected() as connection:
+        with self._connected() as connection, writing(self._location):
             inspector = sa.inspect(connection)
             for table in tables:
                 self._refuse_source(table)
                 self._tables.check(inspector, table, str(self._location))
+            check_rights(connection, tables, str(self._location))
 
     def write_results(self, step: str, results: pl.DataFrame, fence: Callable[[], None]) -> None:
         self._write(step, results, "", fence)
@@ -72,7 +75,7 @@ class TableOutput:
     def finish(self, workplace: Workplace, names: Sequence[str]) -> list[str]:
         del workplace
         tables = [table for each in names for table in self._tables_of(each)]
-        with self._connected() as connection:
+        with self._connected() as connection, writing(self._location):
             # A name without a single result still gets its tables: empty is an answer, missing is a question.
             self._make(connection, tables)
         return [table.name for table in tables]
@@ -80,7 +83,7 @@ class TableOutput:
     def clear(self, fence: Callable[[], None] = unfenced) -> list[str]:
         ledger = self._tables.ledger
         mine = ledger.c.task_id == self._task_id
-        with self._connected() as connection:
+        with self._connected() as connection, writing(self._location):
             if not sa.inspect(connection).has_table(ledger.name, schema=ledger.schema):
                 return []
             names = sorted({name for tables in connection.scalars(sa.select(ledger.c.tables).where(mine)) for name in tables})
@@ -101,7 +104,7 @@ class TableOutput:
     def _write(self, step: str, rows: pl.DataFrame, prefix: str, fence: Callable[[], None]) -> None:
         parts = rows.partition_by("name", as_dict=True)
         tables = {str(key[0]): self._tables.results(prefix + str(key[0])) for key in parts}
-        with self._connected() as connection:
+        with self._connected() as connection, writing(self._location):
             self._make(connection, list(tables.values()))
             try:
                 self._insert(connection, step, [(tables[str(key[0])], part) for key, part in parts.items()], rows.height, fence)
@@ -170,11 +173,47 @@ class TableOutput:
 
 
 def connected(engine: sa.Engine, location: Location) -> Connection:
-    """Return a connection to a sink; raises Unavailable where it does not answer."""
-    try:
+    """Return a connection to a sink; raises BadSource where it refuses us, Unavailable where it does not answer."""
+    with writing(location):
         return engine.connect()
-    except OperationalError as error:
-        reason = str(error.orig).splitlines()[0]
+
+
+@contextmanager
+def writing(location: Location) -> Iterator[None]:
+    """Turn what the driver of a sink raises into BadSource, where trying again cannot help, or Unavailable."""
+    try:
+        yield
+    except DBAPIError as error:
+        found = explain(error, location)
+        reason = found.message.partition(": ")[2]
+        if isinstance(found, BadSource) or isinstance(error, ProgrammingError):
+            raise BadSource(
+                f"The sink refuses: {reason}", where=str(location),
+                way_out="Check user, password, database name and the rights to make tables and to write to them.",
+            ) from error  # fmt: skip
         raise Unavailable(
             f"The sink does not answer: {reason}", where=str(location), way_out="Check the URL and the server."
         ) from error
+
+
+def check_rights(connection: Connection, tables: Sequence[sa.Table], where: str) -> None:
+    """Let the database refuse now, where it can tell, what it would refuse at the first result; nothing is written.
+
+    MariaDB tells of the right to make tables only when one is made: that is the state table, before the task is queued.
+    """
+    dialect, inspector = connection.dialect.name, sa.inspect(connection)
+    if dialect == "sqlite":
+        return
+    there = [table for table in tables if inspector.has_table(table.name, schema=table.schema)]
+    for table in there:
+        columns = [column for column in table.columns if column.name != "row_id"]
+        nothing = sa.insert(table).from_select(columns, sa.select(*columns).where(sa.false()))
+        connection.execute(nothing)
+    if dialect == "postgresql" and len(there) < len(tables):
+        schema = tables[0].schema or connection.scalar(sa.select(sa.func.current_schema()))
+        if schema is None or not connection.scalar(sa.select(sa.func.has_schema_privilege(schema, "CREATE"))):
+            message = f"The sink refuses: permission denied to make tables in the schema {schema or 'of this user'}"
+            raise BadSource(
+                f"{message}.", where=where, way_out="Give this user the right CREATE there, or name another schema.",
+            )  # fmt: skip
+    connection.rollback()
