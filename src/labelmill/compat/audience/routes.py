@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Query, Request
@@ -28,7 +29,7 @@ from labelmill.compat.audience.schemas import (
 )
 from labelmill.compat.audience.sources import PRODUCTION_PREFIX, production_names
 from labelmill.deadline import within
-from labelmill.errors import BadInput, NotFound
+from labelmill.errors import BadInput, BadSource, NotFound, Unavailable
 from labelmill.http import TheApp
 from labelmill.http.routing import StrictRoute
 from labelmill.labeltasks import service
@@ -78,7 +79,7 @@ def create_task(
     with telling(request, 400):
         queue, _ = tasks.queue_of(app.settings, new.queue), tasks.times_of(new)
     with telling(request, 503, NO_OUTPUT):
-        _state(app, (tasks.sink_of(new), app.settings.state_table), "")
+        _state(app, (tasks.sink_of(app.settings, new.output_schema), app.settings.state_table), "")
     with telling(request, 501, NO_RULES, names_place=True):
         rules = read_rules(app.settings.rules_dir, new.model_type, new.predict_type)
     with telling(request, 500, NO_START):
@@ -93,7 +94,7 @@ def list_tasks(request: Request, app: TheApp, actor: Caller) -> TaskList:
     """Return the five newest tasks of the table `state`, newest first."""
     require(actor, Action.VIEW_LABEL_TASKS)
     with telling(request, 500, NO_STATE):
-        rows = _within(lambda: service.recent_states(app.places, tasks.OUTPUT, app.settings.state_table, NEWEST))
+        rows = _within(lambda: service.recent_states(app.places, tasks.sink_of(app.settings), app.settings.state_table, NEWEST))
     return TaskList(content=[TaskRow.model_validate(row) for row in rows])
 
 
@@ -132,13 +133,25 @@ def sample_result(request: Request, app: TheApp, actor: Caller, task_id: str, ta
 
 def _start(request: Request, app: App, asked: service.Request, queue: str, created_by: str | None) -> str:
     """Start a task and return its id; its row stands in the table `state` before anybody can take it."""
-    with telling(request, 500, NO_START):
+    with telling(request, 500, NO_START), _telling_of_output(request, app, asked):
         task = within(PREPARE_SECONDS, lambda: service.prepare(asked, app.places), "The input or the output database")
     with telling(request, 503, NO_OUTPUT), service.announced(app.places, task) as task_id, telling(request, 500, NO_START):
         options: dict[str, Any] = {"queue": queue, "limits": app.runtime.limits, "created_by": created_by}
         app.database.transact(service.start, task, task_id=task_id, title=tasks.title_of(asked), **options)
     app.runtime.wake(task_id)
     return task_id
+
+
+@contextmanager
+def _telling_of_output(request: Request, app: App, asked: service.Request) -> Iterator[None]:
+    """Let an error that names the output be told as one of it, not of the task."""
+    try:
+        yield
+    except (BadSource, Unavailable) as error:
+        if error.where != str(app.places.locate(asked.sink, write=True)):
+            raise
+        with telling(request, 503, NO_OUTPUT):
+            raise
 
 
 def _state(app: App, place: tuple[dict[str, Any], str], task_id: str) -> dict[str, Any] | None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer
+
+
+def _as_utc(moment: datetime) -> datetime:
+    try:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError("it lies beyond the calendar in UTC") from None
+
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
+#: A time as somebody gives it, with a zone or in UTC; here it is UTC without saying so.
+Time = Annotated[datetime, AfterValidator(_as_utc)]
 #: A moment as the predecessor's tables hold it: to the second, UTC, without saying so.
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), return_type=str)]
 #: Lists of numbers are texts; the predecessor's own tables hold a single one as a number.
@@ -24,11 +34,13 @@ class NewTask(BaseModel):
     predict_type: str = Field(
         default="author_name", max_length=300, description="`author_name`, `content`, `s_area_id` or `title`."
     )
-    start_time: datetime = Field(default=datetime(2020, 1, 1), description="Belongs to the range. Without a zone it is UTC.")  # noqa: DTZ001 - the contract's
-    end_time: datetime = Field(default=datetime(2021, 1, 1), description="Does not belong to the range.")  # noqa: DTZ001 - the contract's
+    start_time: Time = Field(default=datetime(2020, 1, 1), description="Belongs to the range. Without a zone it is UTC.")  # noqa: DTZ001 - the contract's
+    end_time: Time = Field(default=datetime(2021, 1, 1), description="Does not belong to the range.")  # noqa: DTZ001 - the contract's
     target_schema: Name | None = Field(default=None, description="Where to read.  Default: the input schema of the settings.")
     target_table: Name = Field(default="ts_page_content", description="What to read.")
-    output_schema: Name | None = Field(default=None, description="Where to write.  Default: the output schema of the settings.")
+    output_schema: Name | None = Field(
+        default=None, max_length=63, description="Where to write.  Default: the output schema of the settings."
+    )
     countdown: int = Field(default=5, ge=0, le=604_800, description="Seconds between the last result and production.")
     queue: Name = Field(default="queue1", description="One of the settings' queues; `queue1` is always one.")
 

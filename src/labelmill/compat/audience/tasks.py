@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.compat.audience.rules import COLUMNS
 from labelmill.compat.audience.sources import PRODUCTION_PREFIX, source_map
-from labelmill.errors import BadInput, NotFound
+from labelmill.errors import BadInput, BadSource, NotFound
 from labelmill.labeltasks import service
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 #: The predecessor's default queue: a client that names it means the usual one.
 USUAL_QUEUE = "queue1"
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
-#: Where results go unless a request says otherwise, and where tasks are looked for that were not started here.
-OUTPUT: dict[str, Any] = {"setting": "output", "schema": None, "table": None}
+#: Schemas that a database user with too many rights could spoil its server with.
+SERVERS_OWN = frozenset({"mysql", "sys", "information_schema", "performance_schema", "pg_catalog", "pg_toast"})
 
 
 def queue_of(settings: Settings, asked: str) -> str:
@@ -38,17 +37,17 @@ def queue_of(settings: Settings, asked: str) -> str:
 
 def times_of(new: NewTask) -> tuple[datetime, datetime]:
     """Return the time range as UTC without saying so; raises BadInput where it is empty."""
-    start, end = (_naive(moment) for moment in (new.start_time, new.end_time))
-    if start >= end:
-        raise BadInput("start_time must be earlier than end_time.", way_out=f"It was {start} - {end}.")
-    return start, end
+    if new.start_time >= new.end_time:
+        raise BadInput("start_time must be earlier than end_time.", way_out=f"It was {new.start_time} - {new.end_time}.")
+    return new.start_time, new.end_time
 
 
 def request_of(app: App, new: NewTask, rules: RuleSet) -> service.Request:
     """Return the label task that is meant."""
     start, end = times_of(new)
     return service.Request(
-        source={"setting": "input", "schema": new.target_schema, "table": new.target_table}, sink=sink_of(new), rules=rules,
+        source={"setting": "input", "schema": new.target_schema or app.settings.input_schema, "table": new.target_table},
+        sink=sink_of(app.settings, new.output_schema), rules=rules,
         text_column=COLUMNS[new.predict_type], id_column="id", source_column="s_id", author_column="author", time_column="post_time",
         start=start.replace(tzinfo=UTC), end=end.replace(tzinfo=UTC), source_map=source_map(app.settings), unmapped="leave-out",
         production_prefix=PRODUCTION_PREFIX, production_after=float(new.countdown), state_table=app.settings.state_table,
@@ -61,9 +60,12 @@ def title_of(asked: service.Request) -> str:
     return f"Label {asked.text_column} of {place} with {asked.rules.name} (Audience API)"
 
 
-def sink_of(new: NewTask) -> dict[str, Any]:
-    """Return the reference to where a task writes."""
-    return OUTPUT | {"schema": new.output_schema}
+def sink_of(settings: Settings, schema: str | None = None) -> dict[str, Any]:
+    """Return the reference to where a task writes; raises BadSource for a schema that belongs to the server itself."""
+    schema = schema or settings.output_schema
+    if (schema or "").casefold() in SERVERS_OWN:
+        raise BadSource(f"{schema!r} belongs to the server itself.", way_out="Name a schema for results.")
+    return {"setting": "output", "schema": schema, "table": None}
 
 
 def config_of(app: App, new: NewTask) -> dict[str, Any]:
@@ -76,21 +78,20 @@ def config_of(app: App, new: NewTask) -> dict[str, Any]:
         "end_time": end,
         "target_schema": new.target_schema or _usual_schema(settings.input_database, settings.input_schema),
         "output_schema": new.output_schema or _usual_schema(settings.output_database, settings.output_schema),
-        "date_range": f"{start.strftime(TIME_FORMAT)} - {end.strftime(TIME_FORMAT)}",
+        "date_range": " - ".join(edge.isoformat(" ", "seconds") for edge in (start, end)),
     }
 
 
 def place_of(app: App, task_id: str) -> tuple[dict[str, Any], str]:
     """Return the sink and the state table of a task: its own where it was started here, else those of the settings."""
-    usual = (OUTPUT, app.settings.state_table)
     try:
         with app.database.read() as connection:
             params = service.get(connection, task_id).params
     except NotFound:
-        return usual
+        params = {}
     # A task that wrote files has no table to show; one of another version may lack the field.
     table = params.get("state_table")
-    return (params["sink"], table) if table else usual
+    return (params["sink"], table) if table else (sink_of(app.settings), app.settings.state_table)
 
 
 def _usual_schema(url: URL | None, configured: str | None) -> str:
@@ -98,7 +99,3 @@ def _usual_schema(url: URL | None, configured: str | None) -> str:
         return configured or ""
     backend = url.get_backend_name()
     return "public" if backend == "postgresql" else Path(url.database or "").name
-
-
-def _naive(moment: datetime) -> datetime:
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
