@@ -6,141 +6,214 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 
+import task_lab
+from labelmill.jobs.inline import run_or_watch
+from task_lab import FIGURES, TaskLab
+
 ROWS = 90
-STEP_ROWS = 40
-#: How many places a run of three parts comes to where it can be killed: four in each part, three in settling, two at the end for a
-#: table; two in each part, one in settling, four at the end for files.
-PLACES = {"table": 17, "file": 11}
-SINKS = {"table": "out.db", "file": "out.parquet"}
-SOURCES = {"table": "posts.db::posts", "file": "posts.csv"}
+STEP_ROWS = "50"
+#: A run of two parts comes to at least so many places where it can be killed; more than the most would be an endless loop.
+LEAST, MOST = {"table": 15, "file": 8}, 40
 
 
-def labelmill(folder: Path, *arguments: str, trigger: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
-    environment |= {
-        "LABELMILL_DATA_DIR": str(folder / "data"),
-        "LABELMILL_LEASE_SECONDS": "1",
-        "LABELMILL_HEARTBEAT_SECONDS": "0.2",
-    }
-    if trigger:
-        environment["LABELMILL_TRIGGER"] = trigger
-    command = [sys.executable, "-m", "labelmill", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+@dataclass(frozen=True)
+class Ends:
+    """Where a task reads and where it writes, and how to see what it wrote."""
 
+    folder: Path
+    url: str | None
 
-def make_input(folder: Path) -> None:
-    authors = ["Tom", "amy", "Tom amy", "nobody", "陳志明🌸", "O'Neil tom"]
-    frame = pl.DataFrame(
-        {
-            "id": [f"p{number}" for number in range(ROWS)],
-            "s_id": [f"F{number % 3}" for number in range(ROWS)],
-            "author": [authors[number * 7 % 6] for number in range(ROWS)],
-            "post_time": [f"2020-01-{number % 28 + 1:02d} 00:00:00" for number in range(ROWS)],
+    def source(self) -> str:
+        return f"{self.url}::posts" if self.url else str(self.folder / "posts.csv")
+
+    def sink(self) -> str:
+        return self.url or str(self.folder / "out.parquet")
+
+    def output(self) -> dict[str, Any]:
+        if self.url:
+            return task_lab.output(self.url)
+        rows = {
+            name: pl.read_parquet(self.folder / name).drop("task_id").rows()
+            for name in ("out.parquet", "out.production.parquet")
         }
+        # Results stand in the order of the source; authors have none.
+        return rows | {"out.production.parquet": sorted(rows["out.production.parquet"])}
+
+    def clear(self) -> None:
+        """Remove what tasks wrote."""
+        if self.url:
+            task_lab.empty(self.url)
+        for path in self.folder.glob("out.*"):
+            path.unlink()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "file"])
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Ends:
+    if request.param == "file":
+        task_lab.rows(ROWS).write_csv(tmp_path / "posts.csv")
+        return Ends(tmp_path, None)
+    # The tasks' own database, also on SQLite: the posts and what becomes of them share it.
+    url = (
+        f"sqlite:///{tmp_path / 'posts.db'}"
+        if request.param == "sqlite"
+        else request.getfixturevalue(f"{request.param}_database")
     )
-    frame.write_csv(folder / "posts.csv")
-    database = sqlite3.connect(folder / "posts.db")
-    database.execute("CREATE TABLE posts (id TEXT PRIMARY KEY, s_id TEXT, author TEXT, post_time TEXT)")
-    database.executemany("INSERT INTO posts VALUES (?, ?, ?, ?)", frame.rows())
-    database.commit()
-    database.close()
-    rules = {
-        "name": "people",
-        "labels": [{"name": "/male", "group": "g"}, {"name": "/female", "group": "g"}],
-        "rules": [
-            {"label": "/male", "kind": "keyword", "match": "partially", "content": "tom"},
-            {"label": "/male", "kind": "keyword", "match": "partially", "content": "志明"},
-            {"label": "/female", "kind": "keyword", "match": "end", "content": "amy"},
-        ],
-    }
-    (folder / "rules.json").write_text(json.dumps(rules), encoding="utf-8")
-    (folder / "map.json").write_text(json.dumps({"forum": ["F0", "F1"], "again": ["F1"]}), encoding="utf-8")
+    task_lab.make_table(url, task_lab.rows(ROWS))
+    return Ends(tmp_path, url)
 
 
-def label(folder: Path, source: str, sink: str, trigger: str | None = None) -> subprocess.CompletedProcess[str]:
-    return labelmill(
-        folder, "label", SOURCES[source], "--rules", "rules.json", "--text-column", "author", "--out", SINKS[sink],
-        "--source-map", "map.json", "--step-rows", str(STEP_ROWS), "--json", trigger=trigger,
-    )  # fmt: skip
+def words(lab: TaskLab, ends: Ends, *options: str, step_rows: str = STEP_ROWS) -> list[str]:
+    return lab.words(ends.source(), ends.sink(), "--step-rows", step_rows, *options)
 
 
-def output_of(folder: Path, sink: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that was written, without the task's id, which differs from run to run."""
-    if sink == "file":
-        return {
-            name: pl.read_parquet(folder / name).drop("task_id").rows() for name in ("out.parquet", "out.production.parquet")
-        }
-    database = sqlite3.connect(folder / "out.db")
-    tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    columns = "id, source_author, panel, create_time, field_content, match_content, match_meta"
-    rows = {
-        table: sorted(database.execute(f'SELECT {columns} FROM "{table}"')) for table in tables if table not in ("labelmill_steps", "state")
-    }
-    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    database.close()
-    return rows
+def go_on(lab: TaskLab) -> dict[str, Any]:
+    """Finish what a killed command left, as ``labelmill jobs run`` does, and return the report."""
+    job_id = lab.only_job().id
+    with lab.app() as application:
+        ended = run_or_watch(application.runtime, job_id)
+    assert ended.state == "succeeded", ended.error
+    return {"state": ended.state, **(ended.result or {})}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """The output and the report when nothing happens: from table to table and from file to file."""
-    found = {}
-    for form in PLACES:
-        folder = tmp_path_factory.mktemp("undisturbed")
-        make_input(folder)
-        run = label(folder, form, form)
-        assert run.returncode == 0, run.stderr
-        found[form] = (output_of(folder, form), json.loads(run.stdout))
+def figures(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: report[name] for name in FIGURES}
+
+
+def places(folder: Path, ends: Ends) -> Iterator[tuple[TaskLab, int, str]]:
+    """Kill a run at its first place, another one at its second ... and yield each; the last one comes to its end."""
+    for place in range(1, MOST):
+        lab = TaskLab(folder / f"lab{place}")
+        run = lab.run(*words(lab, ends), trigger=f"*:kill:{place}")
+        assert run.returncode in (0, -signal.SIGKILL), run.stderr
+        yield lab, run.returncode, run.stdout
+
+
+@pytest.mark.timeout(900)  # some twenty processes, two seconds each on a quiet machine
+def test_p05_a_task_killed_anywhere_ends_with_the_same_output(tmp_path: Path, ends: Ends) -> None:
+    """The killed process leaves whole steps only; going on adds what is missing, once; figures and state row are the same."""
+    found = []
+    for lab, code, out in places(tmp_path, ends):
+        report = json.loads(out) if code == 0 else go_on(lab)
+        found.append((ends.output(), figures(report)))
+        ends.clear()
+        if code == 0:
+            break
+    undisturbed = found.pop()
+    assert undisturbed[1]["rows_labelled"] == 60
+    assert len(found) >= LEAST["table" if ends.url else "file"]
+    for place, after in enumerate(found, start=1):
+        assert after == undisturbed, f"killed at place {place}"
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, ends: Ends) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The output and the figures when nothing happens."""
+    lab = TaskLab(tmp_path / "undisturbed")
+    run = lab.run(*words(lab, ends))
+    assert run.returncode == 0, run.stderr
+    found = without_steps(ends.output()), figures(json.loads(run.stdout))
+    ends.clear()
     return found
 
 
-@pytest.mark.parametrize(("form", "place"), [(form, place) for form, last in PLACES.items() for place in range(1, last + 1)])
-def test_p05_a_task_killed_anywhere_ends_with_the_same_output(tmp_path: Path, undisturbed: Any, form: str, place: int) -> None:
-    """The killed process leaves whole steps only; going on adds what is missing, once, and the figures are the same."""
-    make_input(tmp_path)
-    killed = label(tmp_path, form, form, trigger=f"*:kill:{place}")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    job = only_job(tmp_path)
-    assert job["state"] == "running"
-    went_on = labelmill(tmp_path, "jobs", "run", job["id"], "--json")
-    assert went_on.returncode == 0, went_on.stderr
-    output, report = undisturbed[form]
-    assert output_of(tmp_path, form) == output
-    again = json.loads(only_job(tmp_path)["result"])
-    for figure in (
-        "rows_read",
-        "rows_labelled",
-        "results",
-        "production",
-        "authors",
-        "labels",
-        "ties",
-        "unmapped",
-        "rate_of_label",
-    ):
-        assert again[figure] == report[figure]
+def until(happened: Any, *, seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
 
 
-@pytest.mark.parametrize("form", PLACES)
-def test_a_run_comes_to_no_more_places(tmp_path: Path, undisturbed: Any, form: str) -> None:
-    """So that the test above has killed at every one of them."""
-    make_input(tmp_path)
-    run = label(tmp_path, form, form, trigger=f"*:kill:{PLACES[form] + 1}")
-    assert run.returncode == 0, run.stderr
-    assert output_of(tmp_path, form) == undisturbed[form][0]
+def done(lab: TaskLab, name: str) -> int:
+    """Return how many steps of a name are done, as the command's own database says."""
+    path = lab.folder / "data" / "labelmill.db"
+    with suppress(sqlite3.OperationalError):
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            query = "SELECT count(*) FROM job_steps WHERE name = ? AND state = 'done'"
+            return int(database.execute(query, (name,)).fetchone()[0])
+        finally:
+            database.close()
+    return 0
 
 
-def only_job(folder: Path) -> dict[str, Any]:
-    database = sqlite3.connect(folder / "data" / "labelmill.db")
-    database.row_factory = sqlite3.Row
-    (job,) = database.execute("SELECT id, state, result FROM jobs").fetchall()
-    database.close()
-    return dict(job)
+def test_p05_a_task_killed_while_its_production_waits_goes_on_with_the_same_output(
+    tmp_path: Path, ends: Ends, undisturbed: Any
+) -> None:
+    """``--production-after`` is a time of the task and not of its process: whoever goes on keeps to it, and makes production once."""
+    lab = TaskLab(tmp_path / "lab")
+    waiting = lab.begin(*words(lab, ends, "--production-after", "3", step_rows="5"))
+    until(lambda: done(lab, "label") == ROWS // 5)
+    waiting.kill()
+    waiting.communicate()
+    assert done(lab, "settle") == 0
+    during = lab.run("jobs", "run", lab.only_job().id, trigger="label-task.rows-inserted:kill:1")
+    assert during.returncode == (-signal.SIGKILL if ends.url else 0), during.stderr
+    report = go_on(lab)
+    assert (without_steps(ends.output()), figures(report)) == undisturbed
+    steps = lab.steps(lab.only_job().id)
+    labelled = max(step["finished_at"] for step in steps if step["name"] == "label")
+    (settled,) = [step["started_at"] for step in steps if step["name"] == "settle"]
+    assert (settled - labelled).total_seconds() >= 3
+
+
+def children(process: Any) -> list[psutil.Process]:
+    """Return the worker processes of a command."""
+    with suppress(psutil.Error):
+        return [child for child in psutil.Process(process.pid).children() if "--child" in child.cmdline()]
+    return []
+
+
+@pytest.fixture
+def shared(tmp_path: Path, ends: Ends, undisturbed: Any) -> Iterator[tuple[TaskLab, Any]]:
+    """A command whose steps are shared by two processes of its own, once both have begun and some steps are done."""
+    del undisturbed  # it is made before: both write to the same place
+    lab = TaskLab(tmp_path / "lab")
+    process = lab.begin(*words(lab, ends, "--workers", "2", step_rows="3"))
+    until(lambda: len(children(process)) == 2 and done(lab, "label") >= 3)
+    yield lab, process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("ends", ["sqlite", "mariadb"], indirect=True)
+def test_p07_a_killed_process_of_several_is_replaced_and_its_step_runs_again(
+    ends: Ends, shared: tuple[TaskLab, Any], undisturbed: Any
+) -> None:
+    """The command itself ends well: nobody has to do anything."""
+    lab, process = shared
+    children(process)[0].kill()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (without_steps(ends.output()), figures(json.loads(out))) == undisturbed
+    assert len({step["owner"] for step in lab.steps(lab.only_job().id) if step["name"] == "label"}) >= 2
+
+
+@pytest.mark.parametrize("ends", ["postgresql", "mariadb"], indirect=True)
+def test_p07_the_processes_of_a_killed_command_end_by_themselves_and_the_task_can_be_gone_on_with(
+    ends: Ends, shared: tuple[TaskLab, Any], undisturbed: Any
+) -> None:
+    lab, process = shared
+    orphans = [child.pid for child in children(process)]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    until(lambda: not [pid for pid in orphans if psutil.pid_exists(pid)], seconds=30)
+    assert lab.only_job().state == "running"
+    report = go_on(lab)
+    assert (without_steps(ends.output()), figures(report)) == undisturbed
+
+
+def without_steps(output: dict[str, Any]) -> dict[str, Any]:
+    """Return an output without the ledger, which tells how many rows a step had."""
+    return {name: rows for name, rows in output.items() if name != "labelmill_steps"}
