@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 LEDGER = "labelmill_steps"
+#: Hexadecimal digits: compared as bytes, which an index does much quicker than by the words of a language.
+TASK_ID = name(32).with_variant(sa.String(32, collation="C"), "postgresql")
 #: Its names are of characters of at most three bytes, and it takes no space at their end.
 _NO_NAME_ON_MARIADB = re.compile("[\U00010000-\U0010ffff]|\\s$")
 #: Texts are compared byte by byte, as the predecessor's tables do.
@@ -42,7 +44,7 @@ class ResultTables:
     def __init__(self, schema: str | None, *, named_by: str = "name", one_key: bool = False) -> None:
         #: What the names come from, for errors.
         self.named_by = named_by
-        # PostgreSQL's keys and indexes are apart from the rows and cost the same: there one of both columns does for two.
+        # PostgreSQL keeps keys apart from the rows: there one of both columns does for two.
         self._one_key = one_key
         self._metadata = sa.MetaData(schema=schema)
         self.ledger = sa.Table(
@@ -59,14 +61,14 @@ class ResultTables:
         known = self._known(table_name)
         if known is not None:
             return known
-        kinds: dict[str, Any] = {"id": name(255), "task_id": name(32), "panel": name(200), "create_time": sa.DateTime()}
+        kinds: dict[str, Any] = {"id": name(255), "task_id": TASK_ID, "panel": name(200), "create_time": sa.DateTime()}
         columns = [sa.Column(each, kinds.get(each, LongText), nullable=each in _NULLABLE) for each in RESULT_COLUMNS]
         # By task, and within it by row: a few rows at random places are found without reading the others.
-        if self._one_key:
-            number, key = sa.Column("row_id", Whole, sa.Identity()), sa.PrimaryKeyConstraint("task_id", "row_id")
-            return sa.Table(table_name, self._metadata, number, *columns, key, **_OPTIONS)
-        number = sa.Column("row_id", Whole, primary_key=True)
-        return sa.Table(table_name, self._metadata, number, *columns, sa.Index(None, "task_id", "row_id"), **_OPTIONS)
+        index = sa.Index(None, "task_id", "row_id", unique=self._one_key)
+        # Numbers are drawn a few at a time: each draw would be a record of its own in the log.
+        key = (sa.Identity(cache=100),) if self._one_key else ()
+        number = sa.Column("row_id", Whole, *key, primary_key=not self._one_key, nullable=False)
+        return sa.Table(table_name, self._metadata, number, *columns, index, **_OPTIONS)
 
     def state(self, table_name: str) -> sa.Table:
         """Return the table that shows the state of each task."""
@@ -92,6 +94,18 @@ class ResultTables:
         connection.rollback()
         for table in tables:
             _create(connection, table)
+
+    def seal(self, connection: Connection, tables: Sequence[sa.Table]) -> None:
+        """Give tables of results their index, where it is missing: after their rows, which is much quicker than with each of them."""
+        for table in tables:
+            inspector = sa.inspect(connection)
+            known = [index["column_names"][:2] for index in inspector.get_indexes(table.name, schema=table.schema)]
+            found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
+            connection.rollback()
+            for index in table.indexes:
+                columns = [column.name for column in index.columns if column.name in found]
+                if columns and columns not in known and not any(each[:1] == columns for each in known):
+                    _index(connection, table, columns, unique=bool(index.unique) and len(columns) > 1)
 
     def check(self, inspector: sa.Inspector, table: sa.Table, where: str) -> None:
         """Raise BadSource for a name that no database takes, Conflict where the table exists and is not one of a label task."""
@@ -120,11 +134,32 @@ class ResultTables:
             )  # fmt: skip
 
 
-def _create(connection: Connection, table: sa.Table) -> None:
-    """Create a table unless it is there, or is made by another worker at this very moment."""
+def _index(connection: Connection, table: sa.Table, columns: Sequence[str], *, unique: bool) -> None:
+    """Create an index unless another worker makes it at this very moment."""
+    bare = _without_index(table)
+    index = sa.Index(None, *(bare.c[column] for column in columns), unique=unique)
     try:
         with connection.begin():
-            table.create(connection, checkfirst=True)
+            index.create(connection)
+    except DBAPIError:
+        names = [each["name"] for each in sa.inspect(connection).get_indexes(table.name, schema=table.schema)]
+        connection.rollback()
+        if index.name not in names:
+            raise
+
+
+def _without_index(table: sa.Table) -> sa.Table:
+    bare = table.to_metadata(sa.MetaData(schema=table.schema))
+    bare.indexes.clear()
+    return bare
+
+
+def _create(connection: Connection, table: sa.Table) -> None:
+    """Create a table unless it is there, or is made by another worker at this very moment; results get their index later."""
+    made = _without_index(table) if "row_id" in table.columns else table
+    try:
+        with connection.begin():
+            made.create(connection, checkfirst=True)
     except DBAPIError:
         is_there = sa.inspect(connection).has_table(table.name, schema=table.schema)
         connection.rollback()

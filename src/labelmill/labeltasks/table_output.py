@@ -78,6 +78,8 @@ class TableOutput:
         with self._connected() as connection, writing(self._location):
             # A name without a single result still gets its tables: empty is an answer, missing is a question.
             self._make(connection, tables)
+            passing("label-task.tables-complete")
+            self._tables.seal(connection, tables)
         return [table.name for table in tables]
 
     def clear(self, fence: Callable[[], None] = unfenced) -> list[str]:

@@ -132,7 +132,8 @@ class Workplace:
         rows = max(1, frame.height // groups)
         self._write(
             self.folder / kind / f"{step}.parquet",
-            lambda temporary: frame.write_parquet(temporary, compression="lz4", row_group_size=rows, statistics=groups > 1),
+            # These files live for as long as the task runs: not worth compressing.
+            lambda path: frame.write_parquet(path, compression="uncompressed", row_group_size=rows, statistics=groups > 1),
         )
 
     def _write(self, path: Path, write: Callable[[Path], object]) -> None:

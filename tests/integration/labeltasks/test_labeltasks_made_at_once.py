@@ -22,6 +22,9 @@ def make_all(url: str, names: list[str], together: Barrier) -> None:
         together.wait(30)
         tables.make(connection, wanted, "sink")
         assert connection.scalar(sa.select(sa.func.count()).select_from(wanted[-1])) == 0
+        connection.rollback()
+        together.wait(30)
+        tables.seal(connection, wanted[2:])
     engine.dispose()
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Rows that are Python objects at one time.
 CHUNK_ROWS = 20_000
+#: Rows that are written as text at one time.
+COPIED_ROWS = 65_536
 
 
 def insert_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
@@ -103,7 +105,7 @@ def _copy(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for piece in frame.iter_slices(CHUNK_ROWS):
+            for piece in frame.iter_slices(COPIED_ROWS):
                 lines = io.BytesIO()
                 piece.write_csv(lines, include_header=False, quote_style="non_numeric", null_value="")
                 copy.write(lines.getvalue())
