@@ -88,27 +88,36 @@ class ResultTables:
 
     def make(self, connection: Connection, tables: Sequence[sa.Table], where: str) -> None:
         """Create what is missing, in a transaction of its own; raises Conflict for a table that is somebody else's."""
-        inspector = sa.inspect(connection)
-        for table in tables:
-            self.check(inspector, table, where)
+        self.check(sa.inspect(connection), tables, where)
         connection.rollback()
         for table in tables:
             _create(connection, table)
 
     def seal(self, connection: Connection, tables: Sequence[sa.Table]) -> None:
-        """Give tables of results their index, where it is missing: after their rows, which is much quicker than with each of them."""
+        """Give tables of results their index where it is missing: made by hand, or MariaDB's worker was killed before it."""
+        inspector = sa.inspect(connection)
+        schema, names = self._metadata.schema, [table.name for table in tables]
+        indexes = {name: found for (_, name), found in inspector.get_multi_indexes(schema, names).items()}
+        columns = {name: found for (_, name), found in inspector.get_multi_columns(schema, names).items()}
+        connection.rollback()
         for table in tables:
-            inspector = sa.inspect(connection)
-            known = [index["column_names"][:2] for index in inspector.get_indexes(table.name, schema=table.schema)]
-            found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
-            connection.rollback()
-            for index in table.indexes:
-                columns = [column.name for column in index.columns if column.name in found]
-                if columns and columns not in known and not any(each[:1] == columns for each in known):
-                    _index(connection, table, columns, unique=bool(index.unique) and len(columns) > 1)
+            known = [index["column_names"] for index in indexes.get(table.name, [])]
+            there = {column["name"] for column in columns.get(table.name, [])}
+            wanted = [name for name in ("task_id", "row_id") if name in there]
+            if wanted and not any(each[: len(wanted)] == wanted for each in known):
+                _index(connection, table, wanted, unique=self._one_key and len(wanted) > 1)
 
-    def check(self, inspector: sa.Inspector, table: sa.Table, where: str) -> None:
-        """Raise BadSource for a name that no database takes, Conflict where the table exists and is not one of a label task."""
+    def check(self, inspector: sa.Inspector, tables: Sequence[sa.Table], where: str) -> None:
+        """Raise BadSource for a name that no database takes, Conflict where a table exists and is not one of a label task."""
+        for table in tables:
+            self._check_name(inspector, table)
+        found = inspector.get_multi_columns(self._metadata.schema, [table.name for table in tables])
+        columns = {name: {column["name"] for column in of_table} for (_, name), of_table in found.items()}
+        for table in tables:
+            if table.name in columns:
+                _check_columns(table, columns[table.name], where)
+
+    def _check_name(self, inspector: sa.Inspector, table: sa.Table) -> None:
         if len(table.name.encode()) > LONGEST_NAME:
             raise BadSource(
                 f"The table name {table.name!r} is longer than {LONGEST_NAME} bytes.", where=self.named_by,
@@ -119,24 +128,24 @@ class ResultTables:
                 f"MariaDB has no tables with a name like {table.name!r}.", where=self.named_by,
                 way_out="Give a name without emoji that does not end in a space: --name, or the name in the source map.",
             )  # fmt: skip
-        if not inspector.has_table(table.name, schema=table.schema):
-            return
-        found = {column["name"] for column in inspector.get_columns(table.name, schema=table.schema)}
-        # A table that somebody made by hand need not number its rows.
-        lacking = {column.name for column in table.columns} - found - {"row_id"}
-        if lacking:
-            is_state = set(STATE_COLUMNS) <= set(table.columns.keys())
-            other = "set LABELMILL_STATE_TABLE to another name" if is_state else "give the results another --name"
-            raise Conflict(
-                f"The table {table.name!r} exists already and is not one of a label task: it has no {', '.join(sorted(lacking))}.",
-                where=where,
-                way_out=f"Write to another schema, or {other}; tables of an Audience API are taken over by `labelmill adopt audience`.",
-            )  # fmt: skip
+
+
+def _check_columns(table: sa.Table, found: set[str], where: str) -> None:
+    # A table that somebody made by hand need not number its rows.
+    lacking = {column.name for column in table.columns} - found - {"row_id"}
+    if lacking:
+        is_state = set(STATE_COLUMNS) <= set(table.columns.keys())
+        other = "set LABELMILL_STATE_TABLE to another name" if is_state else "give the results another --name"
+        raise Conflict(
+            f"The table {table.name!r} exists already and is not one of a label task: it has no {', '.join(sorted(lacking))}.",
+            where=where,
+            way_out=f"Write to another schema, or {other}; tables of an Audience API are taken over by `labelmill adopt audience`.",
+        )  # fmt: skip
 
 
 def _index(connection: Connection, table: sa.Table, columns: Sequence[str], *, unique: bool) -> None:
     """Create an index unless another worker makes it at this very moment."""
-    bare = _without_index(table)
+    bare = table.to_metadata(sa.MetaData(schema=table.schema))
     index = sa.Index(None, *(bare.c[column] for column in columns), unique=unique)
     try:
         with connection.begin():
@@ -148,18 +157,11 @@ def _index(connection: Connection, table: sa.Table, columns: Sequence[str], *, u
             raise
 
 
-def _without_index(table: sa.Table) -> sa.Table:
-    bare = table.to_metadata(sa.MetaData(schema=table.schema))
-    bare.indexes.clear()
-    return bare
-
-
 def _create(connection: Connection, table: sa.Table) -> None:
-    """Create a table unless it is there, or is made by another worker at this very moment; results get their index later."""
-    made = _without_index(table) if "row_id" in table.columns else table
+    """Create a table unless it is there, or is made by another worker at this very moment."""
     try:
         with connection.begin():
-            made.create(connection, checkfirst=True)
+            table.create(connection, checkfirst=True)
     except DBAPIError:
         is_there = sa.inspect(connection).has_table(table.name, schema=table.schema)
         connection.rollback()

@@ -114,7 +114,7 @@ class StateTable:
         inspector = sa.inspect(connection)
         if not inspector.has_table(self._table.name, schema=self._table.schema):
             return False
-        self._tables.check(inspector, self._table, str(self._location))
+        self._tables.check(inspector, [self._table], str(self._location))
         connection.rollback()
         return True
 

@@ -60,10 +60,9 @@ class TableOutput:
         tables = [self._tables.ledger, *self._own_state(), *(table for each in names for table in self._tables_of(each))]
         check_distinct([table.name for table in tables])
         with self._connected() as connection, writing(self._location):
-            inspector = sa.inspect(connection)
             for table in tables:
                 self._refuse_source(table)
-                self._tables.check(inspector, table, str(self._location))
+            self._tables.check(sa.inspect(connection), tables, str(self._location))
             check_rights(connection, tables, str(self._location))
 
     def write_results(self, step: str, results: pl.DataFrame, fence: Callable[[], None]) -> None:
