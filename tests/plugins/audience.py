@@ -94,6 +94,12 @@ def level(site: Site, task_id: str) -> None:
     assert followed(follower, task_id)
 
 
+def without_schema(side: str, url: sa.URL) -> dict[str, Any]:
+    """Return the settings of a server as INPUT_HOST or OUTPUT_HOST and their like give them, where none gives the schema."""
+    values = {"host": url.host, "port": url.port or 3306, "user": url.username, "password": url.password}
+    return {f"{side}_{name}": value for name, value in values.items() if value is not None}
+
+
 def row_of(site: Site, task_id: str) -> dict[str, Any]:
     return next(row for row in ask(site).json()["content"] if row["task_id"] == task_id)
 

@@ -71,7 +71,9 @@ class Places:
         if "connection" in reference:
             return self.resolve(reference["connection"], reference.get("schema"), reference.get("table"), write)
         if "setting" in reference:
-            return self.configured(reference["setting"], reference.get("schema"), reference.get("table"))
+            return _named(
+                self.configured(reference["setting"], reference.get("schema"), reference.get("table")), reference["setting"]
+            )
         if "path" in reference:
             return self.below(reference["path"])
         if "text" not in reference:
@@ -100,6 +102,14 @@ def in_schema(url: URL, schema: str | None, table: str | None) -> Location:
             f"A SQLite file has no schema {schema!r}.", where=str(place), way_out=f"Leave it out, or say {place.path.stem}."
         )
     return place
+
+
+def _named(location: Location, side: str) -> Location:
+    """Return the location of a setting's table; raises BadSource where neither a reference nor the settings name MariaDB's database."""
+    if location.format == "mysql" and location.url is not None and not location.url.database:
+        name = f"LABELMILL_{side.upper()}_SCHEMA"
+        raise BadSource(f"The {side} schema is not set.", where=name, way_out=f"Set {name}, or name a schema in the request.")
+    return location
 
 
 def _absolute(location: Location, text: str) -> str:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 import audience
 from labelmill.accounts import Role
@@ -322,6 +323,39 @@ def test_t02_t03_settings_that_name_no_databases_are_told(open_site: Callable[..
     assert audience.ask(site).json()["error_message"].startswith("cannot connect to state table")
     only_output = audience.ask(open_site(input_url=None), "POST", json={}).json()
     assert (only_output["error_code"], "no database to read from" in only_output["error_message"]) == (500, True)
+
+
+def test_t02_t03_a_server_without_a_schema_is_told_in_all_four_calls(
+    open_site: Callable[..., Site], tmp_path: Path, mariadb_database: str
+) -> None:
+    """As with OUTPUT_HOST alone: what a request names itself still works."""
+    audience.write_posts(f"sqlite:///{tmp_path}/in.db", [{"author": "Tom", "post_time": None}])
+    server = make_url(mariadb_database)
+    site = open_site(output_url=None, **audience.without_schema("output", server))
+    unset = "The output schema is not set. Set LABELMILL_OUTPUT_SCHEMA"
+    for method, path, code, beginning in (
+        ("POST", "", 503, "Cannot connect to output schema, "), ("GET", "", 500, "cannot connect to state table. "),
+        ("GET", NOBODYS, 500, "cannot connect to state table. "), ("GET", f"{NOBODYS}/{FBFANS}", 500, "Cannot scrape data from result tables. "),
+    ):  # fmt: skip
+        told = audience.ask(site, method, path, **({"json": {}} if method == "POST" else {})).json()
+        assert (told["error_code"], told["error_message"][: len(beginning + unset)]) == (code, beginning + unset)
+    named = audience.create(site, output_schema=server.database)
+    assert audience.ask(site, path=named).json()["status"] == "PENDING"
+    reading = open_site(input_url=None, output_url=mariadb_database, **audience.without_schema("input", server))
+    told = audience.ask(reading, "POST", json={}).json()
+    assert (told["error_code"], "The input schema is not set." in told["error_message"]) == (500, True)
+
+
+@pytest.mark.parametrize("schema", ["mysql", "MYSQL", "information_schema", "sys"])
+def test_t02_the_servers_own_tables_are_neither_read_nor_told_of(
+    open_site: Callable[..., Site], mariadb_database: str, schema: str
+) -> None:
+    site = open_site(input_url=mariadb_database, output_url=mariadb_database)
+    told = audience.ask(site, "POST", json={"target_schema": schema, "target_table": "user"}).json()
+    assert (told["error_code"], "belongs to the server itself" in told["error_message"]) == (500, True)
+    assert "authentication_string" not in str(told).lower()
+    told = audience.ask(site, "POST", json={"output_schema": schema}).json()
+    assert (told["error_code"], "belongs to the server itself" in told["error_message"]) == (503, True)
 
 
 def test_the_id_of_an_error_is_in_the_header(open_site: Callable[..., Site]) -> None:

@@ -319,6 +319,23 @@ def test_t03_t21_the_predecessors_settings_and_every_schema_of_a_body_are_honour
         assert row["match_content"] == "Tom other🌸"
 
 
+@pytest.mark.parametrize("by_url", [True, False])
+def test_a_task_is_found_by_its_id_whatever_schema_the_settings_name_later(
+    open_site: Callable[..., Site], tmp_path: Path, mariadb_url: str, worker_name: str, by_url: bool
+) -> None:
+    audience.write_posts(f"sqlite:///{tmp_path}/in.db", [{"author": "Tom", "post_time": START}])
+    with _mariadb(mariadb_url, worker_name) as first, _mariadb(mariadb_url, worker_name) as second:
+        task_id = ""
+        for place in (first, second):
+            named = audience.without_schema("output", place) | {"output_url": None, "output_schema": place.database}
+            site = open_site(**({"output_url": place.render_as_string(hide_password=False)} if by_url else named))
+            task_id = task_id or audience.run(site)
+            assert audience.ask(site, path=task_id).json()["prod_status"] == "finish"
+            [row] = audience.ask(site, path=f"{task_id}/sample/?table_name=wh_panel_mapping_fbfans").json()["error_message"]
+            assert row["source_author"]
+        assert audience.ask(site).json()["content"] == []
+
+
 def _check_place(place: URL, author: str, task_id: str) -> None:
     url = place.render_as_string(hide_password=False)
     assert [row["match_content"] for row in audience.rows(url, "wh_panel_mapping_fbfans")] == [author]

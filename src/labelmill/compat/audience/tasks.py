@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The predecessor's default queue: a client that names it means the usual one.
 USUAL_QUEUE = "queue1"
-#: Schemas that a database user with too many rights could spoil its server with.
+#: Schemas that a database user with too many rights could spoil its server with, or tell its accounts from.
 SERVERS_OWN = frozenset({"mysql", "sys", "information_schema", "performance_schema", "pg_catalog", "pg_toast"})
 
 
@@ -46,7 +46,7 @@ def request_of(app: App, new: NewTask, rules: RuleSet) -> service.Request:
     """Return the label task that is meant."""
     start, end = times_of(new)
     return service.Request(
-        source={"setting": "input", "schema": new.target_schema or app.settings.input_schema, "table": new.target_table},
+        source=source_of(app.settings, new),
         sink=sink_of(app.settings, new.output_schema), rules=rules,
         text_column=COLUMNS[new.predict_type], id_column="id", source_column="s_id", author_column="author", time_column="post_time",
         start=start.replace(tzinfo=UTC), end=end.replace(tzinfo=UTC), source_map=source_map(app.settings), unmapped="leave-out",
@@ -60,12 +60,31 @@ def title_of(asked: service.Request) -> str:
     return f"Label {asked.text_column} of {place} with {asked.rules.name} (Audience API)"
 
 
+def source_of(settings: Settings, new: NewTask) -> dict[str, Any]:
+    """Return the reference to what a task reads; raises BadSource for a schema that belongs to the server itself."""
+    schema = new.target_schema or settings.input_schema
+    _check_owner(schema, "Name a schema with posts.")
+    return {"setting": "input", "schema": schema, "table": new.target_table}
+
+
 def sink_of(settings: Settings, schema: str | None = None) -> dict[str, Any]:
-    """Return the reference to where a task writes; raises BadSource for a schema that belongs to the server itself."""
-    schema = schema or settings.output_schema
-    if (schema or "").casefold() in SERVERS_OWN:
-        raise BadSource(f"{schema!r} belongs to the server itself.", way_out="Name a schema for results.")
+    """Return the reference to where a task writes; raises BadSource for a schema that belongs to the server itself.
+
+    The schema is named where it can be: it is kept with a task, which is found there whatever the settings say later.
+    """
+    schema = schema or settings.output_schema or _database_of(settings.output_database)
+    _check_owner(schema, "Name a schema for results.")
     return {"setting": "output", "schema": schema, "table": None}
+
+
+def _check_owner(schema: str | None, way_out: str) -> None:
+    if (schema or "").strip().casefold() in SERVERS_OWN:
+        raise BadSource(f"{schema!r} belongs to the server itself.", way_out=way_out)
+
+
+def _database_of(url: URL | None) -> str | None:
+    """Return the database that a URL names where that is a schema, as on MariaDB."""
+    return url.database if url is not None and url.get_backend_name() in ("mysql", "mariadb") else None
 
 
 def config_of(app: App, new: NewTask) -> dict[str, Any]:
