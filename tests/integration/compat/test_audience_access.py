@@ -159,6 +159,23 @@ def test_p29_a_page_of_another_site_reads_nothing_through_a_trusted_browser(open
     assert _ask(site, "GET /api/tasks/", "", headers={"Sec-Fetch-Site": "none"}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://evil.example", 401), ("null", 401), ("", 401), ("http://127.0.0.1:8701", 401), ("http://127.0.0.1:8700.evil.example", 401),
+        ("http://[", 401), ("http://127.0.0.1:8700", 200), ("HTTP://127.0.0.1:8700", 200),
+    ],
+)  # fmt: skip
+def test_p29_whoever_reads_for_a_page_of_another_site_is_not_trusted(
+    open_site: Callable[..., Site], origin: str, status: int
+) -> None:
+    site = open_site(compat_trusted_networks=HERE)
+    told = _ask(site, "GET /api/tasks/", "", headers={"Origin": origin}, base="http://127.0.0.1:8700")
+    assert told.status_code == status
+    token = site.token(Role.VIEWER)
+    assert _ask(site, "GET /api/tasks/", "", headers={"Origin": origin}, token=token).status_code == 200
+
+
 def test_a_signed_in_browser_needs_no_token(old_site: Site) -> None:
     assert _ask(old_site, "GET /api/tasks/", "", headers=old_site.session(Role.VIEWER)).status_code == 200
 

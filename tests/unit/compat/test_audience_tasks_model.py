@@ -34,10 +34,33 @@ def test_t01_a_time_is_utc_unless_it_says_otherwise(text: Any, moment: datetime)
     assert NewTask(start_time=text).start_time == moment
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday", None, [], 1e300])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2020-01-01 00:00:00.5",
+        1_577_836_800.25,
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "yesterday",
+        None,
+        [],
+        1e300,
+    ],
+)
 def test_t02_what_is_no_time_is_refused(text: Any) -> None:
     with pytest.raises(ValidationError):
         NewTask(start_time=text)
+
+
+@pytest.mark.parametrize("seconds", [True, False, None, -1, 604_801, 1.5, "soon"])
+def test_t02_what_is_no_number_of_seconds_is_refused(seconds: Any) -> None:
+    with pytest.raises(ValidationError):
+        NewTask(countdown=seconds)
+
+
+def test_a_time_to_the_second_may_be_written_with_a_fraction_of_nothing() -> None:
+    assert NewTask(start_time="2020-01-01T00:00:00.000Z").start_time == datetime(2020, 1, 1)  # type: ignore[arg-type]
+    assert NewTask(countdown="7").countdown == 7  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +75,25 @@ def test_t02_an_empty_range_is_refused_across_zones(start: str, end: str) -> Non
 def test_t02_the_servers_own_schemas_are_never_written_to(name: str) -> None:
     with pytest.raises(BadSource, match="belongs to the server itself"):
         tasks.sink_of(Settings(), name)
+
+
+@pytest.mark.parametrize("name", ["mysql", "MySQL", "sys", "performance_schema", "information_schema", "pg_catalog"])
+def test_t02_the_servers_own_schemas_are_never_read(name: str) -> None:
+    for settings, new in ((Settings(), NewTask(target_schema=name)), (Settings(input_schema=name), NewTask())):
+        with pytest.raises(BadSource, match="belongs to the server itself"):
+            tasks.source_of(settings, new)
+
+
+@pytest.mark.parametrize(
+    ("settings", "schema"),
+    [
+        ({"output_url": "mariadb://db/results"}, "results"), ({"output_host": "db"}, None),
+        ({"output_url": "postgresql://db/data"}, None), ({"output_url": "sqlite:////srv/out.db"}, None),
+        ({"output_url": "mariadb://db/results", "output_schema": "other"}, "other"),
+    ],
+)  # fmt: skip
+def test_a_task_keeps_the_schema_that_it_writes_to(settings: dict[str, Any], schema: str | None) -> None:
+    assert tasks.sink_of(Settings(**settings))["schema"] == schema
 
 
 def test_t03_the_schema_of_a_request_goes_before_that_of_the_settings() -> None:

@@ -48,7 +48,7 @@ def is_trusted(request: Request) -> bool:
     networks = the_app(request).settings.compat_trusted_networks
     if not networks or request.client is None or any(name in request.headers for name in _FORWARDED):
         return False
-    if request.headers.get("sec-fetch-site", "none") not in _OWN_PAGES:
+    if request.headers.get("sec-fetch-site", "none") not in _OWN_PAGES or not _is_own_origin(request):
         return False
     try:
         address = ip_address(request.client.host)
@@ -58,6 +58,12 @@ def is_trusted(request: Request) -> bool:
     if address.is_loopback and _is_public_name(request):
         return False
     return any(address in ip_network(network) for network in networks)
+
+
+def _is_own_origin(request: Request) -> bool:
+    """Tell whether a request names no page that made it, or one of this very server: old browsers tell only this of themselves."""
+    origin = request.headers.get("origin")
+    return origin is None or origin.partition("://")[2].lower() == request.headers.get("host", "").lower()
 
 
 def _is_public_name(request: Request) -> bool:

@@ -15,9 +15,21 @@ def _as_utc(moment: datetime) -> datetime:
         raise ValueError("it lies beyond the calendar in UTC") from None
 
 
+def _to_the_second(moment: datetime) -> datetime:
+    if moment.microsecond:
+        raise ValueError("it has parts of a second, and a range is told to the second")
+    return moment
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("it is true or false, not a number of seconds")  # noqa: TRY004 - pydantic reports no TypeError
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 #: A time as somebody gives it, with a zone or in UTC; here it is UTC without saying so.
-Time = Annotated[datetime, AfterValidator(_as_utc)]
+Time = Annotated[datetime, AfterValidator(_as_utc), AfterValidator(_to_the_second)]
 #: A moment as the predecessor's tables hold it: to the second, UTC, without saying so.
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), return_type=str)]
 #: Lists of numbers are texts; the predecessor's own tables hold a single one as a number.
@@ -41,7 +53,9 @@ class NewTask(BaseModel):
     output_schema: Name | None = Field(
         default=None, max_length=63, description="Where to write.  Default: the output schema of the settings."
     )
-    countdown: int = Field(default=5, ge=0, le=604_800, description="Seconds between the last result and production.")
+    countdown: Annotated[int, BeforeValidator(_no_truth)] = Field(
+        default=5, ge=0, le=604_800, description="Seconds between the last result and production."
+    )
     queue: Name = Field(default="queue1", description="One of the settings' queues; `queue1` is always one.")
 
 
