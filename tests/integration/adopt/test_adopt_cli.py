@@ -82,8 +82,42 @@ def test_the_settings_name_the_state_table_unless_the_option_does(
     place.run("ALTER TABLE state RENAME TO tasks")
     monkeypatch.setenv("LABELMILL_STATE_TABLE", "tasks")
     assert json.loads(run(place.url, "--json")[1])["tables"][0]["table"] == "tasks"
+    place.make("state", "task_id VARCHAR(32)")
     other = json.loads(run(place.url, "--json", "--state-table", "state")[1])
-    assert "tasks" in other["left_alone"]
+    assert (other["state_table"], "tasks" in other["left_alone"]) == ("state", True)
+
+
+def test_a_state_table_that_is_named_and_is_not_there_is_refused(
+    place: Any, v21: Callable[..., None], run: Callable[..., Any]
+) -> None:
+    """Else results would be taken over without the tasks that they belong to."""
+    v21(place)
+    before = place.shape()
+    for more in ([], ["--apply"], ["--apply", "--mark-failed", "--json"]):
+        code, out, err = run(place.url, "--state-table", "stat", *more)
+        assert (code, out) == (3, "")
+        assert "There is no table 'stat' with the state of tasks" in err
+        assert "There are also:" in err
+        assert "state" in err.partition("There are also:")[2]
+    assert place.shape() == before
+
+
+def test_results_alone_are_taken_over_with_a_warning(place: Any, run: Callable[..., Any]) -> None:
+    place.make("forum", RESULTS_21)
+    for more in ([], ["--json"], ["--apply"]):
+        code, _, err = run(place.url, *more)
+        assert (code, "warning: there is no table 'state'" in err, "local time" in err) == (0, True, False)
+    assert json.loads(run(place.url, "--json")[1])["state_table"] is None
+
+
+def test_old_times_are_told_to_be_local(place: Any, v21: Callable[..., None], run: Callable[..., Any]) -> None:
+    v21(place)
+    before = place.rows("state", "task_id", "create_time")
+    code, out, err = run(place.url, "--apply", "--json")
+    assert (code, json.loads(out)["state_table"]) == (0, "state")
+    assert "old rows of state keep the local time" in err
+    assert "warning" not in err
+    assert place.rows("state", "task_id", "create_time") == before
 
 
 def test_a_schema_of_postgresql(postgresql_database: str, run: Callable[..., Any]) -> None:

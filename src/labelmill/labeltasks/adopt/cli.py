@@ -38,8 +38,10 @@ def audience(
     settings = settings_of(context)
     with bootstrap.opened(settings) as application:
         location = application.places.locate(application.places.reference(_whole(url)), write=True)
-        report = adopt(location, state_table or settings.state_table, apply=apply, mark_failed=mark_failed)
+        options = {"apply": apply, "mark_failed": mark_failed, "needs_state": state_table is not None}
+        report = adopt(location, state_table or settings.state_table, **options)
     print_json(report.as_dict()) if json else _print(report)
+    _say_of_state(report)
     require_all(report)
 
 
@@ -61,6 +63,20 @@ def _print(report: Report) -> None:
     for plan in report.plans:
         if plan.done and plan.rows_after != plan.found.rows:
             say(f"note: {plan.name} had {plan.found.rows:,} rows and now has {plan.rows_after:,}: somebody else writes to it")
+
+
+def _say_of_state(report: Report) -> None:
+    """Tell what would surprise later: also programs, whose answer is elsewhere."""
+    if report.state is None:
+        say(
+            f"warning: there is no table {report.state_table!r} with the state of tasks: only results are taken over. "
+            "Where it has another name, say --state-table NAME."
+        )
+    elif report.state.found.rows and not report.state.refused:
+        say(
+            f"note: old rows of {report.state_table} keep the local time of the machine that the Audience API ran on, often Asia/Taipei; "
+            "label tasks write UTC, so what is newest by create_time is mixed for the first hours"
+        )
 
 
 def _say_pending(report: Report) -> None:

@@ -131,10 +131,16 @@ class Report:
     """What a schema holds and what is, or was, to be done there."""
 
     place: str
+    #: What the state table is called, there or not.
+    state_table: str
     plans: list[TablePlan]
     #: Tables that are not the predecessor's.
     left_alone: list[str]
     applied: bool = False
+
+    @property
+    def state(self) -> TablePlan | None:
+        return next((plan for plan in self.plans if plan.role is Role.STATE), None)
 
     @property
     def pending(self) -> list[str]:
@@ -147,6 +153,6 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the report for programs."""
         return {
-            "place": self.place, "applied": self.applied, "tables": [plan.as_dict() for plan in self.plans],
+            "place": self.place, "applied": self.applied, "state_table": self.state_table if self.state else None, "tables": [plan.as_dict() for plan in self.plans],
             "left_alone": self.left_alone, "pending": self.pending,
         }  # fmt: skip

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from labelmill.db.bulk.location import Location
 
 
-def adopt(location: Location, state_table: str, *, apply: bool = False, mark_failed: bool = False) -> Report:
+def adopt(
+    location: Location, state_table: str, *, apply: bool = False, mark_failed: bool = False, needs_state: bool = False
+) -> Report:
     """Return what was found in the schema and what is to be done there, or with ``apply`` has been done.
 
     A table that cannot be taken over is left as it is, and its plan says why. Raises NotFound where nothing of an Audience API is there,
-    BadSource where the location is no schema of a database or the database refuses, Unavailable where it does not answer.
+    or with ``needs_state`` only results, BadSource where the location is no schema of a database or the database refuses, Unavailable where it does not answer.
     """
     _check(location)
     assert location.url is not None  # noqa: S101 - checked
@@ -35,6 +37,8 @@ def adopt(location: Location, state_table: str, *, apply: bool = False, mark_fai
     try:
         with reporting(location):
             report = _look(engine, location, state_table, mark_failed=mark_failed)
+            if needs_state and report.state is None:
+                raise _no_state(report)
             if apply:
                 report.applied = True
                 for plan in report.plans:
@@ -80,7 +84,15 @@ def _look(engine: Engine, location: Location, state_table: str, *, mark_failed: 
             way_out=f"Name the database with its table {state_table!r}, or say with --state-table what that is called.",
         )  # fmt: skip
     plans.sort(key=lambda plan: (plan.role is not Role.STATE, plan.name))
-    return Report(place=str(location), plans=plans, left_alone=others)
+    return Report(place=str(location), state_table=state_table, plans=plans, left_alone=others)
+
+
+def _no_state(report: Report) -> NotFound:
+    others = f" There are also: {', '.join(report.left_alone)}." if report.left_alone else ""
+    return NotFound(
+        f"There is no table {report.state_table!r} with the state of tasks, only results.", where=report.place,
+        way_out=f"Check the name.{others} Nothing has been changed; without --state-table results are taken over alone.",
+    )  # fmt: skip
 
 
 def _carry_out(engine: Engine, plan: TablePlan, location: Location, state_table: str) -> None:
