@@ -37,7 +37,7 @@ def label(
     if not logs.is_configured():
         # A notebook shows what a function prints: only trouble is worth it.
         logs.configure("warning", "console")
-    rule_set = rules if isinstance(rules, RuleSet) else load(Path(rules)).rule_set
+    rule_set = rules if isinstance(rules, RuleSet) else load(Path(rules), column=text_column).rule_set
     with bootstrap.opened(settings or load_settings()) as app:
         request = service.Request(
             source=app.places.reference(str(source)), sink=app.places.reference(str(out)), rules=rule_set, text_column=text_column,

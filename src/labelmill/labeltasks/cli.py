@@ -84,8 +84,8 @@ def label(
     with bootstrap.opened(settings) as application:
         (first, column), *also = pair(rules, text_column or [])
         request = service.Request(
-            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, first),
-            text_column=column, also=[(load_rules(application, each), column) for each, column in also],
+            source=application.places.reference(source), sink=application.places.reference(out), rules=load_rules(application, first, column),
+            text_column=column, also=[(load_rules(application, each, column), column) for each, column in also],
             filters=[read_filter(each, column) for each in filters or ()], id_column=id_column, source_column=source_column, author_column=author_column,
             time_column=time_column, start=_moment(where_start, "--where-start"), end=_moment(where_end, "--where-end"), source_map=read_map(source_map or settings.source_map),
             name=name, unmapped=unmapped, production_prefix=production_prefix, production_after=production_after,
@@ -216,9 +216,9 @@ def rerun(
         print_end(application, follow(application.runtime, job, workers=workers), json=json)
 
 
-def load_rules(application: App, rules: str) -> Any:
-    """Return the rule set at a path, with its notes said to the user, or the stored one of a name."""
-    loaded = rule_sets.resolve(rules, application.database.read)
+def load_rules(application: App, rules: str, column: str | None = None) -> Any:
+    """Return the rule set at a path, with its notes said to the user, or the stored one of a name; ``column`` is what it labels."""
+    loaded = rule_sets.resolve(rules, application.database.read, column=column or USUAL_TEXT)
     for note in loaded.notes:
         say(f"note: {note.where}: {note.message}")
     return loaded.rule_set

@@ -12,6 +12,7 @@ from labelmill.rules.check import Finding, Severity, check
 from labelmill.rules.document import from_dict, to_dict
 from labelmill.rules.explain import Explanation, Hit, Outcome, explain
 from labelmill.rules.files import Form, form_of, load, save
+from labelmill.rules.groups import with_known_groups
 from labelmill.rules.matcher import Counts, Labelled, Matcher, compile_rules
 from labelmill.rules.model import Kind, Label, Match, Rule, RuleSet, Tie
 from labelmill.rules.readers.loaded import CHINESE_LABELS, Loaded, Note
@@ -56,4 +57,5 @@ __all__ = [
     "save",
     "stats",
     "to_dict",
+    "with_known_groups",
 ]

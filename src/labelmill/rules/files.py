@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.errors import BadFile, BadRules
 from labelmill.rules.document import from_dict, to_dict
+from labelmill.rules.groups import as_read, rivals, spoken_groups, with_known_groups
 from labelmill.rules.model import RuleSet, Tie
 from labelmill.rules.readers.folder import DEFAULT_PREDICT_TYPE, read_folder, write_folder
-from labelmill.rules.readers.loaded import Loaded
+from labelmill.rules.readers.loaded import Loaded, Note
 from labelmill.rules.readers.table import read_table, write_table
 from labelmill.rules.readers.text import read_text
 
@@ -47,19 +48,22 @@ def load(
     predict_type: str | None = None,
     dictionary: Mapping[str, str] | None = None,
     default_label: str = "",
+    column: str | None = None,
 ) -> Loaded:
     """Read a rule set of any form, with notes on what was guessed.
 
     ``name`` is by default that of the file or folder (a JSON document's own name goes first); ``predict_type`` chooses among the files
-    of a folder; ``dictionary`` translates the labels of a CSV file; with ``default_label`` the rules of a CSV or JSON file may name no
-    label. Raises NotFound, BadFile, BadRules and TooLarge.
+    of a folder, and where it is None the ``column`` that is to be labelled does; ``dictionary`` translates the labels of a CSV file; with
+    ``default_label`` the rules of a CSV or JSON file may name no label. Where a folder or CSV file does not group its labels, the known
+    ones are in their groups (see ``labelmill.rules.groups``). Raises NotFound, BadFile, BadRules and TooLarge.
     """
     given = name or path.resolve().stem
     match form_of(path):
         case Form.FOLDER:
-            return read_folder(path, name=given, predict_type=predict_type)
+            return _grouped(path, read_folder(path, name=given, predict_type=predict_type, column=column), apart=True)
         case Form.CSV:
-            return read_table(path, name=given, dictionary=dictionary, default_label=default_label)
+            loaded, says_groups = read_table(path, name=given, dictionary=dictionary, default_label=default_label)
+            return loaded if says_groups or default_label else _grouped(path, loaded)
         case Form.JSON:
             return Loaded(_read_json(path, given, default_label))
 
@@ -74,15 +78,28 @@ def save(rule_set: RuleSet, path: Path, *, predict_type: str = DEFAULT_PREDICT_T
         write_table(rule_set, path)
     else:
         write_folder(rule_set, path, predict_type=predict_type)
-    return _lost(rule_set)
+    return _lost(rule_set, form)
 
 
-def _lost(rule_set: RuleSet) -> tuple[str, ...]:
+def _grouped(path: Path, loaded: Loaded, *, apart: bool = False) -> Loaded:
+    """Return what was read with the known groups, and a note where they make a difference."""
+    grouped = with_known_groups(loaded.rule_set, apart=apart)
+    if len(grouped.groups) <= 1:
+        return Loaded(grouped, loaded.notes)
+    message = f"It has no groups, these were taken: {spoken_groups(grouped)}. Labels compete within a group only."
+    return Loaded(grouped, (Note(str(path), message), *loaded.notes))
+
+
+def _lost(rule_set: RuleSet, form: Form) -> tuple[str, ...]:
+    again = as_read(rule_set, apart=True) if form is Form.FOLDER else rule_set
     bare = {label.name for label in rule_set.labels} - {rule.label for rule in rule_set.rules}
     return tuple(
         sentence
         for lost, sentence in (
-            (len(rule_set.groups) > 1, f"The groups ({', '.join(map(repr, rule_set.groups))}) are not in the file."),
+            (
+                rivals(again) != rivals(rule_set),
+                f"The groups ({spoken_groups(rule_set)}) are not in the file, it is read with {spoken_groups(again)}.",
+            ),
             (rule_set.tie is not Tie.DROP, "That a tie gives the first label is not in the file."),
             (rule_set.case_sensitive, "That case matters is not in the file."),
             (bare, f"Labels without rules are not in a CSV file: {', '.join(sorted(bare))}."),

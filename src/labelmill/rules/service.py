@@ -72,13 +72,19 @@ def find(connection: Connection, text: str) -> StoredRuleSet:
     return get_rule_set(connection, *parse_reference(text))
 
 
-def resolve(text: str, read: Callable[[], AbstractContextManager[Connection]], *, predict_type: str | None = None) -> Loaded:
+def resolve(
+    text: str,
+    read: Callable[[], AbstractContextManager[Connection]],
+    *,
+    predict_type: str | None = None,
+    column: str | None = None,
+) -> Loaded:
     """Return the rules at a path where there is something, else the stored ones that ``NAME`` or ``NAME@VERSION`` means.
 
-    ``read`` gives a connection, and is called for a name only. Raises NotFound and what reading rules raises.
+    ``read`` gives a connection, and is called for a name only; ``column`` is the one to label (see ``load``). Raises NotFound and what reading rules raises.
     """
     if os.path.lexists(text):
-        return load(Path(text), predict_type=predict_type)
+        return load(Path(text), predict_type=predict_type, column=column)
     with read() as connection:
         try:
             return Loaded(find(connection, text).rule_set)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from labelmill.errors import BadFile, BadRules, BadSettings
-from labelmill.rules import Label, compile_rules, load
+from labelmill.rules import compile_rules, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
 MODEL_TYPES: Final = ("keyword_model", "rule_model")
 #: The column that each predict type labels.
 COLUMNS: Final = {"author_name": "author", "content": "content", "s_area_id": "s_area_id", "title": "title"}
-#: Labels that cannot hold of one author at once. Any other label says nothing about the rest.
-GROUPS: Final = {"/male": "gender", "/female": "gender", "/married": "marriage", "/unmarried": "marriage"}
 
 
 def read_rules(folder: Path | None, model_type: str, predict_type: str) -> RuleSet:
-    """Return the rules of a model and predict type, each label in its group; raises a LabelmillError that names the path."""
+    """Return the rules of a model and predict type, each label in its group as in every rule folder; raises a LabelmillError that names the path."""
     if model_type not in MODEL_TYPES:
         raise _unknown("model_type", model_type, MODEL_TYPES)
     if predict_type not in COLUMNS:
@@ -36,9 +33,8 @@ def read_rules(folder: Path | None, model_type: str, predict_type: str) -> RuleS
         raise BadFile(f"It cannot be read: {reason}.", where=str(path), way_out="Check its rights.") from error
     if not found.rules:
         raise BadRules("There are no rules in it.", where=f"{path}/*/{predict_type}.txt", way_out="Add some.")
-    grouped = replace(found, labels=tuple(Label(label.name, GROUPS.get(label.name, label.name)) for label in found.labels))
-    compile_rules(grouped)
-    return grouped
+    compile_rules(found)
+    return found
 
 
 def _unknown(field: str, value: str, known: tuple[str, ...] | dict[str, str]) -> BadRules:

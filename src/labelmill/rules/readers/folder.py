@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from labelmill.errors import BadFile, BadRules, Conflict, NotFound
-from labelmill.rules.model import Kind, Match, Rule, RuleSet
-from labelmill.rules.readers.loaded import Loaded, Note, in_one_group
+from labelmill.rules.model import Kind, Label, Match, Rule, RuleSet
+from labelmill.rules.readers.loaded import Loaded, Note
 from labelmill.rules.readers.text import read_text
 
 if TYPE_CHECKING:
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 KEYWORD_MODEL: Final = "keyword_model"
 REGEX_MODEL: Final = "rule_model"
 DEFAULT_PREDICT_TYPE: Final = "author_name"
+#: The predict type that labels a column, where it is called otherwise.
+PREDICT_TYPES: Final = {"author": "author_name"}
+_BY_NAME: Final = "`labelmill rules import NAME FOLDER --predict-type ...` stores it under a name that can be used anywhere."
 _MATCHES: Final = {**{match.value: match for match in Match}, "absolutely": Match.EXACTLY}
 
 
-def read_folder(path: Path, *, name: str, predict_type: str | None = None) -> Loaded:
+def read_folder(path: Path, *, name: str, predict_type: str | None = None, column: str | None = None) -> Loaded:
     """Read a model folder, or the folder that holds model folders; label ``/x`` is the folder ``x``, in alphabetical order.
 
-    Where files of several predict types lie in it, ``predict_type`` chooses. Raises NotFound, BadFile and BadRules with file and line.
+    Where files of several predict types lie in it, ``predict_type`` chooses, else the ``column`` to label. Raises NotFound, BadFile and BadRules with file and line.
     """
     models = _models(path)
-    chosen = _chosen_type(path, [file for model in models for file in model.glob("*/*.txt")], predict_type)
+    chosen = _chosen_type(path, [file for model in models for file in model.glob("*/*.txt")], predict_type, column)
     files = [(model, file) for model in models for file in sorted(model.glob(f"*/{chosen}.txt"))]
     labels = sorted({f"/{file.parent.name}" for _, file in files})
     rules = [rule for model, file in files for rule in _rules(file, is_regex=model.resolve().name == REGEX_MODEL)]
     bare = sorted(folder for model in models for folder in _folders(model) if not (folder / f"{chosen}.txt").is_file())
     notes = tuple(Note(str(folder), f"There is no {chosen}.txt: the label was left out.") for folder in bare)
-    return Loaded(in_one_group(name, labels, rules), notes)
+    return Loaded(RuleSet(name, tuple(Label(label) for label in labels), tuple(rules)), notes)
 
 
 def write_folder(rule_set: RuleSet, path: Path, *, predict_type: str = DEFAULT_PREDICT_TYPE) -> None:
@@ -70,16 +73,18 @@ def _folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir())
 
 
-def _chosen_type(path: Path, files: list[Path], wanted: str | None) -> str:
+def _chosen_type(path: Path, files: list[Path], wanted: str | None, column: str | None) -> str:
     found = sorted({file.stem for file in files})
     if wanted is None and len(found) == 1:
         return found[0]
+    if wanted is None and PREDICT_TYPES.get(str(column), column) in found:
+        return PREDICT_TYPES.get(str(column), str(column))
     if wanted in found:
         return str(wanted)
     fault = (
         f"There are no rules for the predict type {wanted!r}." if wanted else "The folder has rules for several predict types."
     )
-    raise BadRules(fault, where=str(path), way_out=f"Choose one of: {', '.join(found)}.")
+    raise BadRules(fault, where=str(path), way_out=f"Choose one of: {', '.join(found)}. {_BY_NAME}")
 
 
 def _rules(file: Path, *, is_regex: bool) -> Iterator[Rule]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from labelmill.rules.model import Label, Rule, RuleSet
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from labelmill.rules.model import RuleSet
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,3 @@ CHINESE_LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "學生": "student",
     }
 )
-
-
-def in_one_group(name: str, labels: Iterable[str], rules: Iterable[Rule]) -> RuleSet:
-    """Return the rule set of a form that knows neither groups nor ties: one group, ties dropped, case ignored."""
-    return RuleSet(name, tuple(Label(label) for label in labels), tuple(rules))

@@ -1,4 +1,4 @@
-"""The predecessor's CSV: ``content,label,rule_type,match_type``, several match types in a cell, English or Chinese."""
+"""The predecessor's CSV: ``content,label,rule_type,match_type``, several match types in a cell; and, of ours, ``group``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from labelmill.errors import BadFile, BadRules
-from labelmill.rules.model import LONGEST_CONTENT, Kind, Match, Rule, RuleSet
-from labelmill.rules.readers.loaded import Loaded, Note, in_one_group
+from labelmill.rules.groups import as_read
+from labelmill.rules.model import LONGEST_CONTENT, Kind, Label, Match, Rule, RuleSet
+from labelmill.rules.readers.loaded import Loaded, Note
 from labelmill.rules.readers.text import read_text
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS: Final = ("content", "label", "rule_type", "match_type")
+GROUP: Final = "group"
 _MATCHES: Final = {
     **{match.value: match for match in Match},
     "absolutely": Match.EXACTLY,
@@ -28,8 +30,10 @@ _MATCHES: Final = {
 _SEPARATORS: Final = re.compile(r"[,，、;]")  # noqa: RUF001 - the full-width comma is what is meant
 
 
-def read_table(path: Path, *, name: str, dictionary: Mapping[str, str] | None = None, default_label: str = "") -> Loaded:
-    """Read a CSV (or tab-separated) file; labels stand in the order in which they first occur, all in one group.
+def read_table(
+    path: Path, *, name: str, dictionary: Mapping[str, str] | None = None, default_label: str = ""
+) -> tuple[Loaded, bool]:
+    """Read a CSV (or tab-separated) file and return it with whether it says groups; labels stand in the order in which they first occur.
 
     With ``dictionary`` a label becomes ``/`` and its translation, or ``/`` and its own name where it has none; without, it stays as
     written. With ``default_label`` rows may have no label, or the file no such column: they get this one. An unknown match type is
@@ -37,21 +41,40 @@ def read_table(path: Path, *, name: str, dictionary: Mapping[str, str] | None = 
     """
     notes: list[Note] = []
     rules: list[Rule] = []
+    groups: dict[str, str] = {}
+    says_groups = False
     for place, row in _rows(path, [column for column in COLUMNS if column != "label" or not default_label]):
         label = row.get("label", "").strip() or default_label
         if dictionary is not None:
             label = "/" + dictionary.get(label.removeprefix("/"), label.removeprefix("/"))
-        rules += _rules(row, label, place, notes)
-    return Loaded(in_one_group(name, dict.fromkeys(rule.label for rule in rules), rules), tuple(notes))
+        added = list(_rules(row, label, place, notes))
+        rules += added
+        says_groups = GROUP in row
+        for rule in added:
+            _join_group(groups, rule, row.get(GROUP, "").strip())
+    labels = tuple(Label(label, group) for label, group in groups.items())
+    return Loaded(RuleSet(name, labels, tuple(rules)), tuple(notes)), says_groups
 
 
 def write_table(rule_set: RuleSet, path: Path) -> None:
     """Write one line per rule; contents are written as they are, even where a spreadsheet would take them for a formula."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")  # so that both of its characters are quoted in a cell
-        writer.writerow(COLUMNS)
+        groups = {label.name: label.group for label in rule_set.labels}
+        says_groups = any(groups.values()) or as_read(rule_set) != rule_set
+        writer.writerow((*COLUMNS, GROUP) if says_groups else COLUMNS)
         for rule in rule_set.rules:
-            writer.writerow((rule.content, rule.label, rule.kind.value, rule.match.value if rule.match else ""))
+            cells = (rule.content, rule.label, rule.kind.value, rule.match.value if rule.match else "")
+            writer.writerow((*cells, groups[rule.label]) if says_groups else cells)
+
+
+def _join_group(groups: dict[str, str], rule: Rule, group: str) -> None:
+    """Note the group of a rule's label; a row that leaves it empty goes with the label's others."""
+    known = groups.setdefault(rule.label, group) or group
+    if group not in ("", known):
+        message = f"The label {rule.label!r} is in the group {known[:60]!r} and in {group[:60]!r}."
+        raise BadRules(message, where=rule.place, way_out="Give all rules of a label the same group.")
+    groups[rule.label] = known
 
 
 def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -80,7 +103,7 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, st
 
 def _check_header(path: Path, header: list[str], needed: Sequence[str]) -> None:
     faults = [f"The column {name!r} is missing." for name in needed if name not in header]
-    faults += [f"The column {name!r} stands there twice." for name in COLUMNS if header.count(name) > 1]
+    faults += [f"The column {name!r} stands there twice." for name in (*COLUMNS, GROUP) if header.count(name) > 1]
     if faults:
         raise BadFile(faults[0], where=f"{path}:1", way_out=f"The first line is: {','.join(needed)}.")
 
