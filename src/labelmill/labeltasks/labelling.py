@@ -53,6 +53,9 @@ class Labelling:
         columns, first = self._task.columns, self._place
         also = self._task.text_columns
         rows = self._in_range(self._readable(standard(frame, columns, first, self._id_prefix, also=also)))
+        if columns.source is not None:
+            # No source id and an empty one are one source, in results, authors and rates alike.
+            rows = rows.with_columns(pl.col("source").fill_null(""))
         self._place += frame.height
         self._see_authors(rows)
         texts = pl.DataFrame({name: as_text(frame, name) for name in also})

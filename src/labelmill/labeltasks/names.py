@@ -53,4 +53,6 @@ class Names:
         if self._only is not None:
             return {}
         left = counts.join(self._map, on="source", how="anti", nulls_equal=True)
-        return {source or UNKNOWN: rows for source, rows in left.select("source", "rows").iter_rows()}
+        # Ids that are NULL or empty are listed together.
+        shown = pl.col("source").fill_null("").replace("", UNKNOWN)
+        return dict(left.group_by(shown, maintain_order=True).agg(pl.col("rows").sum()).iter_rows())

@@ -10,6 +10,7 @@ from labelmill.labeltasks.figures import Figures, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from labelmill.jobs.model import Job
 
@@ -29,7 +30,7 @@ UNMAPPED = {"own": "its results go by this id", "leave-out": "its rows are only 
 
 def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """Return the report of a task as JSON. Before the task has ended, the figures are those of the ``steps`` done so far."""
-    how_far = progress(job, clock.now())
+    seconds = working_seconds(job, steps, clock.now())
     figures = job.result or total(step["figures"]["counts"] for step in steps if step["figures"]).as_dict()
     figures = {name: value for name, value in figures.items() if name in Figures.__dataclass_fields__}
     counts = Figures(**figures)
@@ -38,8 +39,8 @@ def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         "id": job.id,
         "state": job.state,
         "title": job.title,
-        "seconds": round(how_far.seconds, 3),
-        "rows_per_second": round(read / how_far.seconds) if how_far.seconds and read else None,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(read / seconds) if seconds and read else None,
         **figures,
         "has_time_range": bool(job.params.get("start") or job.params.get("end")),
         "unmapped_rows": job.params.get("unmapped", "own"),
@@ -49,6 +50,20 @@ def report(job: Job, steps: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         "check_point": check_point(steps),
         "error": job.error,
     }
+
+
+def working_seconds(job: Job, steps: Sequence[dict[str, Any]], now: datetime) -> float:
+    """Return how long a task has been at work: the wait that was asked for between labelling and production is no work."""
+    seconds = progress(job, now).seconds
+    asked = float(job.params.get("production_after") or 0.0)
+    before = [step for step in steps if step["name"] in ("plan", "label")]
+    labelled: list[datetime] = [step["finished_at"] for step in before if step.get("finished_at")]
+    settle = [step for step in steps if step["name"] == "settle"]
+    if not asked or not settle or len(labelled) < len(before):
+        return seconds
+    settling: list[datetime] = [step["started_at"] for step in settle if step.get("started_at")]
+    waited = (min(settling, default=job.finished_at or now) - max(labelled)).total_seconds()
+    return max(0.0, seconds - min(asked, max(0.0, waited)))
 
 
 def by_name(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.jobs.model import JobState, progress
 from labelmill.labeltasks.figures import Figures, total
+from labelmill.labeltasks.report import working_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def state_of(job: Job, task: LabelTask, steps: Sequence[dict[str, Any]], now: da
         "result": ",".join(names),
         "uniq_source_author": ",".join(str(figures.authors.get(name, 0)) for name in names) if finished else None,
         "rate_of_label": ",".join(f"{figures.rates.get(name, 0.0):.2f}" for name in names) if finished else None,
-        "run_time": round(how_far.seconds / 60, 4) if job.started_at else None,
+        "run_time": round(working_seconds(job, steps, now) / 60, 4) if job.started_at else None,
         "check_point": _check_point(steps, task),
         "check_step": next((step["key"] for step in steps if step["state"] != "done"), None),
         "error_message": _spoken(job.error),
