@@ -216,10 +216,11 @@ def test_a_wrong_password_is_told_and_not_repeated(mariadb: Server, desk: Desk, 
     assert "password" in error.way_out
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 @pytest.mark.parametrize("side", ["source", "sink"])
-def test_a_server_that_accepts_and_says_nothing_is_not_waited_for(desk: Desk, postgresql: Server, side: str) -> None:
+def test_a_server_that_accepts_and_says_nothing_is_not_waited_for(desk: Desk, postgresql: Server, side: str, kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"postgresql://root:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/x"
+        url = f"{kind}://root:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/x"
         desk.refused(Unavailable, None, *((f"{url}::posts", None) if side == "source" else (postgresql.posts, url)))
 
 

@@ -1,4 +1,4 @@
-"""Connections to MariaDB and MySQL that do not each read all certificates of this machine before they begin."""
+"""Connections to MariaDB and MySQL that share one TLS context, and wait for a first word no longer than for the connection itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ def share_tls(engine: Engine) -> None:
 
 
 def _connect(_dialect: Any, _entry: Any, arguments: Any, options: Any) -> Any:
-    return _connection_class()(*arguments, **options)
+    # The greeting comes at once or never; what may take an hour is the answer to a query.
+    first_word = options.get("connect_timeout", options.get("read_timeout"))
+    connection = _connection_class()(*arguments, **{**options, "read_timeout": first_word})
+    connection._read_timeout = options.get("read_timeout")  # noqa: SLF001 - PyMySQL offers no other way
+    return connection
 
 
 @cache

@@ -139,3 +139,12 @@ def test_a_password_of_strange_signs_opens_the_stream(engine):
     finally:
         with engine.begin() as connection:
             connection.exec_driver_sql(f"DROP USER {user}@'%%'")
+
+
+def test_an_answer_may_take_longer_than_the_greeting(mariadb_database):
+    """Whoever does not greet is given up after seconds; a query may take its time."""
+    engine = make_engine(mariadb_database)
+    with engine.connect() as connection:
+        assert connection.connection.driver_connection._read_timeout == 3600
+        assert connection.scalar(sa.text("SELECT SLEEP(6)")) == 0
+    engine.dispose()
