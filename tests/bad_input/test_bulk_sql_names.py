@@ -163,7 +163,22 @@ def test_the_name_of_a_file_with_a_secret_is_no_secret_to_refuse(name):
     """It is masked where it is shown all the same, and everything else of the query is shown."""
     location = parse_location(f"postgresql://ann:{SECRET}@host/db?{name}=/srv/ann/file&sslmode=require::posts")
     assert location.url.query[name] == "/srv/ann/file"
-    assert str(location) == f"postgresql+psycopg://ann:***@host/db?{name}=***&sslmode=require::posts"
+    assert str(location) == f"postgresql://ann:***@host/db?{name}=***&sslmode=require::posts"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("mariadb://ann@host/db", "mariadb://ann@host/db"), ("mysql://ann@host:3307/db", "mariadb://ann@host:3307/db"),
+        ("mysql+pymysql://ann@host/db", "mariadb://ann@host/db"), ("postgres://ann@host/db", "postgresql://ann@host/db"),
+        ("postgresql+psycopg://ann@host/db", "postgresql://ann@host/db"), ("sqlite:///posts.db", "sqlite:///posts.db"),
+    ],
+)  # fmt: skip
+def test_a_place_is_shown_in_the_words_that_people_write(written, shown):
+    """Not in those of drivers; what is shown means the same place when it is typed again."""
+    location = parse_location(f"{written}::posts")
+    assert str(location) == f"{shown}::posts"
+    assert parse_location(str(location)) == location
 
 
 @pytest.mark.parametrize("query", [{"password": SECRET}, {"Token": (SECRET, f"2{SECRET}")}, {"api_key": SECRET}])

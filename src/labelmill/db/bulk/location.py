@@ -32,6 +32,8 @@ _DIALECTS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
+#: What people write instead of a driver's name.
+_WORDS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mariadb"}
 #: Names in the query of a URL whose values are for nobody to see.
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 #: Of these, the ones that only say which file holds the secret.
@@ -152,8 +154,9 @@ def file_at(path: PurePath) -> Location:
 
 
 def shown_url(url: URL) -> str:
-    """Return the URL for people to see, without its password, also where that is in the query."""
-    masked = url.update_query_dict({name: _MASK for name in url.query if _SECRET.search(name)})
+    """Return the URL for people to see, in the words that they write: without its password, also where that is in the query."""
+    worded = url.set(drivername=_WORDS.get(url.drivername, url.drivername))
+    masked = worded.update_query_dict({name: _MASK for name in url.query if _SECRET.search(name)})
     return masked.render_as_string(hide_password=True).replace(quote_plus(_MASK), _MASK)
 
 
