@@ -68,9 +68,14 @@ def revoke(
 
 
 @app.command("link")
-def link(context: typer.Context, json: JsonOption = False) -> None:
+def link(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port that `labelmill up --port` was given.")] = None,
+    json: JsonOption = False,
+) -> None:
     """Print a link that signs the administrator in once, within a day."""
-    with opened(settings_of(context)) as built:
+    settings = settings_of(context)
+    with opened(settings.model_copy(update={"port": port}) if port is not None else settings) as built:
         made = service.first_admin_link(built)
     if json:
         print_json({"link": made})

@@ -50,3 +50,15 @@ def test_a_link_leads_to_the_sign_in_page(capsys: pytest.CaptureFixture[str]) ->
     code, out, _ = _run(capsys, "token", "link")
     assert code == 0
     assert out.startswith("http://127.0.0.1:8700/sign-in?link=")
+
+
+def test_a_link_leads_to_the_port_that_the_server_was_given(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up --port` tells nobody else which one it was."""
+    assert _run(capsys, "token", "link", "--port", "8765")[1].startswith("http://127.0.0.1:8765/sign-in?link=")
+    assert json.loads(_run(capsys, "token", "link", "--port", "8765", "--json")[1])["link"].startswith("http://127.0.0.1:8765/")
+    assert _run(capsys, "token", "link", "--port", "70000")[0] == 2
+    assert _run(capsys, "token", "link")[1].startswith("http://127.0.0.1:8700/")
+    monkeypatch.setenv("LABELMILL_PUBLIC_URL", "https://labels.example.org")
+    assert _run(capsys, "token", "link", "--port", "8765")[1].startswith("https://labels.example.org/sign-in?link=")
