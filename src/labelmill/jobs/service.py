@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _OPEN = (StepState.WAITING, StepState.QUEUED)
 NOT_PUT_OFF: dict[str, Any] = {"not_before": None, "put_off_at": None}
+#: What is said of a job's state in a sentence.
+_SPOKEN: Final = {
+    JobState.QUEUED: "is queued",
+    JobState.RUNNING: "is running",
+    JobState.SUCCEEDED: "has succeeded",
+    JobState.FAILED: "has failed",
+    JobState.CANCELLED: "was cancelled",
+}
 
 
 def submit(
@@ -140,7 +148,7 @@ def cancel(connection: Connection, job_id: str) -> Job:
     """
     job = lock(connection, job_id)
     if job.ended:
-        raise Conflict(f"Job {job_id} has already {job.state}.", way_out="Only queued and running jobs can be cancelled.")
+        raise Conflict(f"Job {job_id} {_SPOKEN[job.state]} already.", way_out="Only queued and running jobs can be cancelled.")
     _end(connection, job_id, JobState.CANCELLED)
     note_change(connection, job_id)
     steps = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state.in_(_OPEN))
@@ -155,7 +163,7 @@ def retry(connection: Connection, job_id: str) -> Job:
     """
     job = lock(connection, job_id)
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
-        raise Conflict(f"Job {job_id} is {job.state}.", way_out="Only failed and cancelled jobs can be retried.")
+        raise Conflict(f"Job {job_id} {_SPOKEN[job.state]}.", way_out="Only failed and cancelled jobs can be retried.")
     left = sa.update(job_steps).where(job_steps.c.job_id == job_id, job_steps.c.state != StepState.DONE)
     # Whoever still holds one of them is refused: it is no longer leased and its next lease has a higher attempt.
     connection.execute(left.values(state=StepState.WAITING, tries=0, error=None, owner=None, **NOT_PUT_OFF))

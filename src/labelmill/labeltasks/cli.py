@@ -12,7 +12,8 @@ import typer
 from labelmill import bootstrap
 from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
 from labelmill.db.bulk.files import FileOptions
-from labelmill.errors import BadFile, BadInput
+from labelmill.errors import BadFile, BadInput, NotFound
+from labelmill.jobs import presence
 from labelmill.jobs import service as jobs
 from labelmill.jobs.console import follow
 from labelmill.jobs.inline import require_success
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at label tasks, their samples and what they left out.")
 
 _SOURCE = "posts.csv, posts.parquet, posts.jsonl, 'posts/*.csv', a folder, posts.db::table, a database URL with ::table, or @connection::table."
+#: Names that an error lists.
+MOST_NAMES = 20
 TaskId = Annotated[str, typer.Argument(help="The task's id, or its first characters.")]
 
 
@@ -99,7 +102,14 @@ def run(application: App, request: service.Request, *, queue: str = "default", w
     """Start a task and return its job once it has ended, with a progress bar meanwhile."""
     task = service.prepare(request, application.places)
     job = service.begin(application.database, application.places, task, queue=queue, limits=application.runtime.limits)
+    if queue != "default" and not _is_served(application, queue):
+        say(f"note: no worker serves the queue {queue!r}; the task runs here.")
     return follow(application.runtime, job, workers=workers)
+
+
+def _is_served(application: App, queue: str) -> bool:
+    with application.database.read() as connection:
+        return any(worker.serves(queue) and not worker.is_gone for worker in presence.list_workers(connection))
 
 
 def pair(rules: list[str], columns: list[str]) -> list[tuple[str, str | None]]:
@@ -135,7 +145,14 @@ def list_tasks(
     with bootstrap.opened(settings_of(context)) as application, application.database.read() as connection:
         found = service.list_tasks(connection, limit=limit)
     rows = [
-        {"id": job.id, "state": job.state, "rows": job.done, "of": job.total, "created": job.created_at, "task": job.title}
+        {
+            "id": job.id,
+            "state": job.state,
+            "rows": job.done,
+            "of": job.total,
+            "created": job.created_at if json else f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC",
+            "task": job.title,
+        }
         for job in found
     ]
     print_rows(rows, columns=("id", "state", "rows", "of", "created", "task"), json=json)
@@ -160,6 +177,7 @@ def sample(
     """Show results drawn at random, each with the rules that matched."""
     with bootstrap.opened(settings_of(context)) as application:
         job = _find(application, task)
+        _require_name(_report(application, job), job, name)
         drawn = service.sample(application.work_root, job.id, rows=rows, seed=seed, name=name)
     print_rows(
         drawn.to_dicts(),
@@ -170,10 +188,11 @@ def sample(
 
 @app.command()
 def rejects(context: typer.Context, task: TaskId, json: JsonOption = False) -> None:
-    """List the rows of the source that could not be read, each with its place and the reason."""
+    """List the rows that could not be read, or had no time where a range was asked for: place, reason, and text or id."""
     with bootstrap.opened(settings_of(context)) as application:
         found = service.rejects(application.work_root, _find(application, task).id)
-    print_rows(found, columns=("place", "reason", "text"), json=json)
+    shown = found if json else [{"place": row["place"], "reason": row["reason"], "text or id": row["text"]} for row in found]
+    print_rows(shown, columns=("place", "reason", "text or id"), json=json)
 
 
 @app.command()
@@ -229,6 +248,14 @@ def _find(application: App, start_of_id: str) -> Job:
         return service.get(connection, jobs.find(connection, start_of_id).id)
 
 
+def _require_name(report: dict[str, Any], job: Job, name: str | None) -> None:
+    """Raise NotFound for a name that no results of the task can go by; before there are any, every name may come."""
+    known = sorted({*report["received"], *(job.params.get("source_map") or {})})
+    if name is not None and known and name not in known:
+        shown = ", ".join(map(repr, known[:MOST_NAMES])) + (" ..." if len(known) > MOST_NAMES else "")
+        raise NotFound(f"The task has no results of the name {name!r}.", where="--name", way_out=f"There are: {shown}.")
+
+
 def _report(application: App, job: Job) -> dict[str, Any]:
     with application.database.read() as connection:
         return service.report(connection, job.id)
@@ -254,6 +281,8 @@ def _print_report(report: dict[str, Any], *, json: bool) -> None:
             "written": ", ".join(report["written"]),
         }
     )  # fmt: skip
+    if reports.without_times(report):
+        say(f"warning: {reports.NO_TIMES}")
     print_rows(reports.by_name(report))
     left = reports.left_out(report)
     if left:

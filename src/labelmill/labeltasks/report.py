@@ -22,6 +22,8 @@ LEFT_OUT = {
     "rows_filtered": "a filter left them out",
     "rows_rejected": "could not be read (`labelmill label-tasks rejects`)",
 }
+#: What is said where a time range left nothing, since no row has a time.
+NO_TIMES = "no row has a readable time: is this the column with the time?"
 #: Without a time range such rows are labelled all the same.
 TIMELESS = "time is NULL or unreadable: labelled, and the earliest in production"
 #: What becomes of the rows of sources that are not in the source map.
@@ -82,6 +84,8 @@ def by_name(report: dict[str, Any]) -> list[dict[str, Any]]:
 def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one row for each reason why rows have no result; what does not occur is left out."""
     reasons = LEFT_OUT if report["has_time_range"] else LEFT_OUT | {"rows_without_time": TIMELESS}
+    if without_times(report):
+        reasons = reasons | {"rows_without_time": NO_TIMES}
     rows = [{"rows": report[name], "reason": reason} for name, reason in reasons.items() if report[name]]
     rows += [
         {"rows": count, "reason": f"several labels had the best score{f' in {group}' if group else ''}"}
@@ -96,6 +100,12 @@ def left_out(report: dict[str, Any]) -> list[dict[str, Any]]:
         for source, count in report["unmapped"].items()
     ]
     return rows
+
+
+def without_times(report: dict[str, Any]) -> bool:
+    """Tell whether a time range was asked for of rows none of which has a time."""
+    dated = report["rows_read"] + report["rows_outside"]
+    return bool(report["has_time_range"] and report["rows_without_time"] and not dated)
 
 
 def listed(report: dict[str, Any]) -> int:

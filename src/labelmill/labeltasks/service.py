@@ -91,6 +91,11 @@ def prepare(request: Request, places: Places) -> LabelTask:
             f"The sink names the table {sink.table!r}, and the results have names already.", where=str(sink),
             way_out="Leave out the table, or leave out --name and --source-map.",
         )  # fmt: skip
+    if not request.production_prefix and columns.author is not None and not sink.is_file:
+        raise BadInput(
+            "Without a prefix, results and production would be one table.", where="--production-prefix",
+            way_out="Give production tables a prefix of their own, such as wh_panel_mapping_.",
+        )  # fmt: skip
     default = sink.table or (where.name if sink.is_file else f"{where.name}_labels")
     same = (
         "source",

@@ -103,8 +103,8 @@ def _spoken(error: dict[str, Any] | None) -> str | None:
     """Return an error as one line for people."""
     if not error:
         return None
-    parts = (error.get("where"), error.get("detail"), error.get("way_out"))
-    return ": ".join(str(part) for part in parts if part)[:10_000]
+    sentences = " ".join(str(error[part]) for part in ("detail", "way_out") if error.get(part))
+    return ": ".join(str(part) for part in (error.get("where"), sentences) if part)[:10_000]
 
 
 def _naive(moment: datetime) -> datetime:

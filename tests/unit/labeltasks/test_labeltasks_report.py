@@ -101,3 +101,19 @@ def test_no_source_id_and_an_empty_one_are_one_source() -> None:
 def test_a_map_that_names_the_empty_id_has_the_rows_without_one() -> None:
     made = labelling_of([None, "", "F1"], {"forum": [""], "other": ["F1"]})
     assert (made.figures.unmapped, made.figures.received) == ({}, {"forum": 2, "other": 1})
+
+
+def asked_for_times(**counts: Any) -> dict[str, Any]:
+    job = make_job(JobState.SUCCEEDED, end=1, start="2020-01-01T00:00:00+00:00")
+    return report.report(job, [step("label", 0, 1, **counts)])
+
+
+def test_a_time_range_of_rows_that_have_no_time_is_questioned() -> None:
+    """Most likely another column was meant; one readable time, wherever it lies, is enough to believe it."""
+    assert report.left_out(asked_for_times(rows_without_time=9)) == [{"rows": 9, "reason": report.NO_TIMES}]
+    for counts in ({"rows_read": 1}, {"rows_outside": 1}):
+        found = asked_for_times(rows_without_time=9, **counts)
+        assert not report.without_times(found)
+        assert report.left_out(found)[0]["reason"] == "time is NULL or unreadable"
+    assert not report.without_times(asked_for_times())
+    assert not report.without_times(report.report(make_job(), [step("label", 0, 1, rows_without_time=9)]))

@@ -165,7 +165,7 @@ def test_a_task_without_results_says_no_data() -> None:
 def test_an_error_stands_there_as_one_line_for_people() -> None:
     error = {"code": "bad-source", "where": "posts.db", "detail": "There is no table.", "way_out": "Make it.", "id": "e1"}
     found = row(make_job(JobState.FAILED, error=error), step("plan", done=False))
-    assert found["error_message"] == "posts.db: There is no table.: Make it."
+    assert found["error_message"] == "posts.db: There is no table. Make it."
     assert row(make_job(JobState.CANCELLED), step("plan", done=False))["error_message"] is None
 
 
