@@ -67,7 +67,7 @@ def test_explain_marks_the_hits_and_names_the_winner(run):
     assert "/male 2" in shown
     found = run.json("rules", "explain", "people.csv", "--text", "Mister Tom 🌸")
     assert [(hit["rule"]["content"], hit["spans"]) for hit in found["hits"]] == [("mister", [[0, 6]]), ("tom", [[7, 10]])]
-    assert found["outcomes"] == [{"group": "", "label": "/male", "scores": {"/male": 2}, "tied": []}]
+    assert found["outcomes"] == [{"group": "gender", "label": "/male", "scores": {"/male": 2}, "tied": []}]
 
 
 def test_stats_count_a_source_and_judge_it_against_gold(run):
