@@ -53,9 +53,10 @@ def test_p20_a_pattern_means_what_lies_below_the_folder(site: Site, folder: Path
     seen = columns(site, path)
     assert seen.status_code == 200, seen.text
     assert (seen.json()["format"], "secret" in seen.text) == ("csv", False)
-    task = http_tasks.labelled(site, http_tasks.body(path, "labels.csv"))
+    # A sink that the pattern would match is refused: another ending.
+    task = http_tasks.labelled(site, http_tasks.body(path, "labels.tsv"))
     assert http_tasks.get(site, task)["rows_read"] == 30
-    assert "secret" not in (folder / "labels.csv").read_text()
+    assert "secret" not in (folder / "labels.tsv").read_text()
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_cancel_on_the_command_line_stops_a_running_task_and_answers_honestly(da
     assert 3 < len(done) < 600
     assert stat(url) == "BREAK"
     again = lab.run("label-tasks", "cancel", job_id)
-    assert (again.returncode, "already cancelled" in again.stderr) == (4, True)
+    assert (again.returncode, "was cancelled already" in again.stderr) == (4, True)
     unknown = lab.run("label-tasks", "cancel", "0" * 32)
     assert (unknown.returncode, "error[not-found]" in unknown.stderr) == (3, True)
     assert stat(url) == "BREAK"
