@@ -23,7 +23,7 @@ MOST_UNMAPPED = 1000
 #: PostgreSQL's limit of a table's name in bytes is the shortest; the others allow as many characters.
 LONGEST_NAME = 63
 #: Rows of one committed step: a few seconds of work.
-STEP_ROWS = 300_000
+STEP_ROWS = 200_000
 #: Rows of a frame: small enough that long texts stay within the memory bound.
 BATCH_ROWS = 65_536
 
