@@ -33,13 +33,11 @@ def distinct(authors: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return together.filter(first)
 
 
-def in_bucket(authors: pl.DataFrame, bucket: int, buckets: int) -> pl.DataFrame:
-    """Return the authors, sorted by hash, that are in one of ``buckets`` equal ranges of hashes."""
-    low, below = (_HASHES * edge // buckets for edge in (bucket, bucket + 1))
-    hashes = authors["hash"]
-    start = hashes.search_sorted(low) if bucket else 0
-    end = hashes.search_sorted(below) if bucket + 1 < buckets else authors.height
-    return authors.slice(int(start), int(end) - int(start))
+def in_bucket(authors: pl.LazyFrame, bucket: int, buckets: int) -> pl.LazyFrame:
+    """Return the authors that are in one of ``buckets`` equal ranges of hashes."""
+    low, below = (pl.lit(min(_HASHES * edge // buckets, _HASHES - 1), dtype=pl.UInt64) for edge in (bucket, bucket + 1))
+    last = bucket + 1 == buckets
+    return authors.filter(pl.col("hash").is_between(low, below, closed="both" if last else "left"))
 
 
 def count(authors: Iterable[pl.DataFrame], names: Names) -> dict[str, int]:

@@ -43,8 +43,7 @@ class Workplace:
         ``keep_order`` also keeps the results as they stood.
         """
         self._write_frame("labels", step, by_bucket(results, buckets), groups=buckets)
-        # Hashes do not compress; as they stand a bucket of them is read without the others.
-        self._write(self.folder / "authors" / f"{step}.arrow", seen.write_ipc)
+        self._write_frame("authors", step, seen, groups=buckets)
         if keep_order and buckets > 1:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
         sample = _draw(results, seed=zlib.crc32(step.encode()))
@@ -69,7 +68,8 @@ class Workplace:
 
     def authors(self, bucket: int, buckets: int) -> list[pl.DataFrame]:
         """Return one bucket's authors of each step; one that several steps saw stands there several times."""
-        return [authors.in_bucket(pl.read_ipc(file), bucket, buckets) for file in _files(self.folder / "authors", "*.arrow")]
+        files = _files(self.folder / "authors")
+        return [authors.in_bucket(pl.scan_parquet(file, glob=False), bucket, buckets).collect() for file in files]
 
     def results(self) -> list[Path]:
         """Return the files of the results in the order of the source; they hold at least ``FILE_COLUMNS``."""
@@ -128,7 +128,7 @@ class Workplace:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_frame(self, kind: str, step: str, frame: pl.DataFrame, groups: int = 1) -> None:
-        """Write a frame; one that is sorted by bucket gets about one row group each, which reading a bucket then finds."""
+        """Write a frame; one that is sorted by bucket or hash gets about one row group a bucket, which reading a bucket then finds."""
         rows = max(1, frame.height // groups)
         self._write(
             self.folder / kind / f"{step}.parquet",
@@ -158,8 +158,8 @@ class Workplace:
         return pl.scan_parquet(files, glob=False).filter(pl.col("bucket") == bucket).select(schema.names())
 
 
-def _files(folder: Path, pattern: str = "*.parquet") -> list[Path]:
-    return sorted(folder.glob(pattern)) if folder.is_dir() else []
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
 
 
 def _draw(results: pl.DataFrame, seed: int) -> pl.DataFrame:
