@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Test processes. Many tests wait for servers, leases and limits more than they compute: more than the cores is the quickest.
 WORKERS ?= 3
 PYTEST_ARGS ?=
+# Tests start hundreds of processes: each would compile all of labelmill where the environment forbids to keep what was compiled.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest
 # Manifests are read as the oldest and the newest cluster that we mean would read them.
 MANIFESTS = $(filter-out %/kustomization.yaml,$(wildcard deploy/k8s/*/*.yaml))
 CLUSTERS := 1.30 1.37
@@ -27,7 +29,7 @@ demo: .venv/.runtime
 
 test: .venv/.dev
 	$(BIN)/python scripts/testservers.py up
-	$(BIN)/pytest -m "not chaos" -n $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) -m "not chaos" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check
@@ -45,7 +47,7 @@ bench: .venv/.dev
 
 chaos: .venv/.dev
 	$(BIN)/python scripts/testservers.py up
-	$(BIN)/pytest -m chaos $(PYTEST_ARGS) tests/chaos
+	$(PYTEST) -m chaos $(PYTEST_ARGS) tests/chaos
 
 clean:
 	@if [ -x $(BIN)/python ]; then $(BIN)/python scripts/testservers.py down; fi

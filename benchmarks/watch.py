@@ -80,6 +80,13 @@ def idle_mb() -> float:
 
 
 def clean_environment(folder: str) -> dict[str, str]:
-    """Return the environment without settings of this program, and with a data folder that is empty."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
+    """Return the environment without settings of this program, and with a data folder that is empty.
+
+    Python may keep what it compiles, as it does where the program is installed: else each run would compile all of it anew.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LABELMILL_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return kept | {"LABELMILL_DATA_DIR": folder}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,17 +12,31 @@ from hypothesis import HealthCheck, settings
 
 import fresh
 import left_out
+import lent
 import testservers
 import webapp
+from labelmill.accounts import passwords
+from labelmill.db.database import Database
+from labelmill.db.engine import make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+pytest.register_assert_rewrite("label_crowd", "loop_crowd")  # before any test imports one
 # A busy machine is no failure: properties are judged by what they find, not by how long one example takes.
 settings.register_profile("labelmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("labelmill")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords with little work: what a hash costs is the business of the tests of ``passwords`` alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "MEMORY", 64)
+        patch.setattr(passwords, "PASSES", 1)
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -71,9 +86,20 @@ def chromium_path() -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
     """Return the URL of an empty database that no other test sees; the test runs once for each kind."""
-    return str(request.getfixturevalue(f"{request.param}_database"))  # by name: a missing server leaves out its own tests only
+    return str(request.getfixturevalue(f"{database_kind}_database"))  # by name: a missing server leaves out its own tests only
+
+
+@pytest.fixture
+def migrated_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """Return the URL of a database with the newest schema and no rows; the test runs once for each kind."""
+    return str(request.getfixturevalue(f"{database_kind}_migrated"))
 
 
 @pytest.fixture
@@ -91,6 +117,48 @@ def postgresql_database(postgresql_url: str, worker_name: str) -> Iterator[str]:
 def mariadb_database(mariadb_url: str, worker_name: str) -> Iterator[str]:
     with fresh.database("mariadb", mariadb_url, worker_name) as url:
         yield url
+
+
+@pytest.fixture
+def sqlite_migrated(sqlite_database: str) -> str:
+    lent.lay_down(sqlite_database)
+    return sqlite_database
+
+
+@pytest.fixture(scope="session")
+def lender(worker_name: str) -> Iterator[lent.Lender]:
+    with lent.Lender(worker_name) as made:
+        yield made
+
+
+@pytest.fixture
+def postgresql_migrated(postgresql_url: str, lender: lent.Lender) -> Iterator[str]:
+    with lender.lend("postgresql", postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_migrated(mariadb_url: str, lender: lent.Lender) -> Iterator[str]:
+    with lender.lend("mariadb", mariadb_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """Give labelmill's own database, once on each kind."""
+    with _opened(migrated_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def embedded(sqlite_migrated: str) -> Iterator[Database]:
+    """Give labelmill's own database on SQLite only."""
+    with _opened(sqlite_migrated) as opened:
+        yield opened
+
+
+def _opened(url: str) -> closing[Database]:
+    return closing(Database(make_engine(url, pool_size=20)))
 
 
 @pytest.fixture
@@ -126,8 +194,15 @@ def site(tmp_path: Path) -> Iterator[webapp.Site]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def kept_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webapp.Site]:
+    """Give the whole web app on the embedded default, one for all tests of a module: what they make there needs names of its own."""
+    with webapp.site(tmp_path_factory.mktemp("kept"), login_attempts_per_minute=10_000) as made:
+        yield made
+
+
 @pytest.fixture
-def stored_site(tmp_path: Path, database_url: str) -> Iterator[webapp.Site]:
+def stored_site(tmp_path: Path, migrated_url: str) -> Iterator[webapp.Site]:
     """Give the whole web app, once on each kind of database."""
-    with webapp.site(tmp_path, database_url=database_url) as made:
+    with webapp.site(tmp_path, database_url=migrated_url) as made:
         yield made

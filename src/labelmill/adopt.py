@@ -7,14 +7,17 @@ from importlib import import_module
 import typer
 
 #: Verb, and the function behind it.
-VERBS = (("audience", "labelmill.labeltasks.adopt.cli:audience"),)
+VERBS = (
+    ("audience", "labelmill.labeltasks.adopt.cli:audience"),
+    ("labelforward", "labelmill.datasets.adopt.cli:labelforward"),
+)
 
-app = typer.Typer(no_args_is_help=True, help="Take over what a predecessor left, in place.")
+app = typer.Typer(no_args_is_help=True, help="Take over what a predecessor left.")
 
 
 @app.callback()
 def adopt() -> None:
-    """Take over what a predecessor left, in place."""
+    """Take over what a predecessor left."""
 
 
 for _name, _target in VERBS:

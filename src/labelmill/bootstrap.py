@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from labelmill.accounts.secret import Keys, load_keys
+from labelmill.blobs import Blobs, LocalBlobs
 from labelmill.connections import service as connections
 from labelmill.connections.files import below_data_dir, files_folder
 from labelmill.db import migrate
@@ -15,7 +15,7 @@ from labelmill.db.bulk.location import Location, parse_location
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 from labelmill.errors import BadSettings
-from labelmill.jobs.registry import Registry
+from labelmill.jobs.registry import Later, Registry
 from labelmill.jobs.runtime import Runtime
 from labelmill.jobs.waker import PollingWaker, Waker
 from labelmill.labeltasks.jobs import LabelTaskSteps
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from labelmill.accounts.secret import Keys
+    from labelmill.jobs.registry import JobKind
     from labelmill.settings import Settings
 
 
@@ -39,6 +41,8 @@ class App:
     @cached_property
     def keys(self) -> Keys:
         """The keys that are derived from the secret; raises BadSettings where there is none and none may be made."""
+        from labelmill.accounts.secret import load_keys
+
         return load_keys(self.settings)
 
     @property
@@ -78,14 +82,73 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """Every kind of job, with the handlers of its steps."""
-        return Registry(LabelTaskSteps(self.database, self.places, self.work_root).kind())
+        tasks = LabelTaskSteps(self.database, self.places, self.work_root)
+        return Registry(
+            tasks.kind(),
+            Later(("import", "recount", "remove-dataset", "sweep-blobs"), self._dataset_kinds),
+            Later(("train", "predict"), self._learning_kinds),
+            Later(("samples",), self._sample_kinds),
+        )
+
+    def _dataset_kinds(self) -> list[JobKind]:
+        from labelmill.datasets.aftermath import DatasetSteps
+        from labelmill.datasets.import_jobs import ImportSteps
+
+        imports = ImportSteps(self.database, self.places, self.blobs, self.settings)
+        return [imports.kind(), *DatasetSteps(self.database, self.blobs).kinds()]
+
+    def _learning_kinds(self) -> list[JobKind]:
+        from labelmill.learning.jobs import kinds
+
+        return list(kinds(self.database, self.blobs, self.waker))
+
+    def _sample_kinds(self) -> list[JobKind]:
+        from labelmill.samples.jobs import SampleSteps
+
+        return [SampleSteps(self.database, self.blobs).kind()]
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The store of images, features and predictions."""
+        return LocalBlobs(self.settings.blob_dir / "kept")
 
     @property
     def work_root(self) -> Path:
         """The folder that jobs keep their files in; workers on several machines share it."""
         return self.settings.blob_dir
 
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear the predecessor's messages while this lasts, where the settings name a Redis. One that is away harms nothing."""
+        if self.settings.redis_url is None:
+            yield
+            return
+        from labelmill.events.channels import ChannelWaker, Listener
+        from labelmill.learning.wakeups import UNDERSTOOD, WakeUps
+
+        silent = self.waker.inner if isinstance(self.waker, ChannelWaker) else self.waker
+        listener = Listener(self.settings.redis_url, UNDERSTOOD, WakeUps(self.runtime, silent).hear)
+        listener.start()
+        try:
+            yield
+        finally:
+            listener.stop()
+
+    def tell_loaded(self) -> None:
+        """Publish that data was loaded, as the predecessor's loader did; nothing without a Redis."""
+        from labelmill.events.channels import ChannelWaker
+        from labelmill.learning.model import LEARNER_QUEUE
+        from labelmill.learning.wakeups import INIT
+
+        if isinstance(self.waker, ChannelWaker):
+            self.waker.announce(LEARNER_QUEUE, INIT)
+
     def close(self) -> None:
+        closing = getattr(self.waker, "close", None)
+        if closing is not None:
+            closing()
+        if "registry" in self.__dict__:  # else no job was run, and none need be made known now
+            self.registry.close_idle()
         self.database.close()
 
 
@@ -109,7 +172,17 @@ def opened(settings: Settings) -> Iterator[App]:
 
 
 def make_waker(settings: Settings) -> Waker:
-    """Return what wakes workers: messages where a broker is set, else nothing, since local workers poll."""
+    """Return what wakes workers: messages where a broker is set, else nothing, since local workers poll; and the predecessor's channels."""
+    waker = _broker_waker(settings)
+    if settings.redis_url is None:
+        return waker
+    from labelmill.events.channels import ChannelWaker, Publisher
+    from labelmill.learning.model import LEARNER_QUEUE, PREDICTOR_QUEUE
+
+    return ChannelWaker(waker, Publisher(settings.redis_url), (LEARNER_QUEUE, PREDICTOR_QUEUE))
+
+
+def _broker_waker(settings: Settings) -> Waker:
     if settings.broker_url is None:
         return PollingWaker()
     from labelmill.jobs.celery import CeleryWaker

@@ -13,10 +13,12 @@
     |-- NotFound                   not-found               404     3
     |   `-- MethodNotAllowed       method-not-allowed      405     3
     |-- Conflict                   conflict                409     4
+    |   `-- RecordFull             record-full             409     4
     |-- Unauthenticated            unauthenticated         401     5
     |-- Forbidden                  forbidden               403     5
     |-- TooManyRequests            too-many-requests       429     6
     |-- Unavailable                unavailable             503     7
+    |-- NotOffered                 not-offered             501     1
     `-- JobStopped                 job-stopped             409     8
         |-- StepLost               step-lost               409     8
         |-- JobCancelled           job-cancelled           409     8
@@ -141,6 +143,12 @@ class Conflict(LabelmillError):
     exit_code = 4
 
 
+class RecordFull(Conflict):
+    """The record has all the answers it wants: this one was not stored, and nothing else changed."""
+
+    code = "record-full"
+
+
 class Unauthenticated(LabelmillError):
     """Nobody is signed in, or the token is not valid."""
 
@@ -173,6 +181,13 @@ class Unavailable(LabelmillError):
     status = 503
     exit_code = 7
     retryable = True
+
+
+class NotOffered(LabelmillError):
+    """This version of labelmill does not do that."""
+
+    code = "not-offered"
+    status = 501
 
 
 class JobStopped(LabelmillError):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from labelmill.bootstrap import App
     from labelmill.settings import Settings
 
+#: Whether several processes can listen on one port, the system dealing out the connections.
+CAN_SHARE = hasattr(socket, "SO_REUSEPORT")
 #: Seconds that a web process whose parent has died may take to end.
 WEB_GRACE_SECONDS = 10.0
 
@@ -29,10 +31,14 @@ def up(
     host: Annotated[str | None, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
     workers: Annotated[int | None, typer.Option(help="How many worker processes.")] = None,
+    *,
+    processes: Annotated[
+        int | None, typer.Option(help="How many web processes; more than one is for PostgreSQL and MariaDB.")
+    ] = None,
     child: Annotated[bool, typer.Option("--web-child", hidden=True, help="Be the web process.")] = False,
 ) -> None:
     """Run the pages and workers on this machine until SIGTERM or Ctrl-C."""
-    for name, value in {"host": host, "port": port, "workers": workers}.items():
+    for name, value in {"host": host, "port": port, "workers": workers, "web_processes": processes}.items():
         if value is not None:
             set_for_run(context, name, str(value))
     if child:
@@ -52,6 +58,8 @@ THIS_MACHINE = ("127.0.0.0/8", "::1/128")
 def run_up(settings: Settings) -> None:
     """Serve the pages and run jobs until SIGTERM or Ctrl-C; raises Conflict when the port is in use."""
     require_free(settings.host, settings.port)
+    if settings.web_processes > 1 and not CAN_SHARE:
+        raise BadSettings("Processes cannot share a port on this system.", where="LABELMILL_WEB_PROCESSES", way_out="Run one.")
     with closing(bootstrap.build(settings)) as app:
         _supervise(app)
 
@@ -81,11 +89,13 @@ def require_free(host: str, port: int) -> None:
 def _supervise(app: App) -> None:
     from labelmill.jobs.supervisor import Child, Supervisor, python_child, worker_children
 
-    web = Child("web", lambda _: python_child("up", "--web-child"), is_worker=False)
-    supervisor = Supervisor(app.runtime, [web, *worker_children(app.settings.workers)])
+    names = ["web", *(f"web {number}" for number in range(2, app.settings.web_processes + 1))]
+    web = [Child(name, lambda _: python_child("up", "--web-child"), is_worker=False) for name in names]
+    supervisor = Supervisor(app.runtime, [*web, *worker_children(app.settings.workers)])
     supervisor.stop_on_signals()
     _greet(app)
-    supervisor.run()
+    with app.listening():
+        supervisor.run()
 
 
 def _greet(app: App) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import uvicorn
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import http_tasks
 from labelmill.accounts import Role, Scope, service
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 ASSETS = ROOT / "tests" / "assets"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 class Served:
@@ -72,14 +71,6 @@ def served(tmp_path: Path) -> Iterator[Served]:
     made.app.close()
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield opened
-        opened.close()
-
-
 @contextmanager
 def opened(browser: Browser, served: Served, *, role: Role = Role.ADMIN, **options: Any) -> Iterator[Page]:
     """Give a page of somebody who is signed in; it must not have complained at the end."""
@@ -89,8 +80,10 @@ def opened(browser: Browser, served: Served, *, role: Role = Role.ADMIN, **optio
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
+    try:
+        yield page
+    finally:
+        context.close()
     # A refused form is a 422, which the browser mentions by itself.
     assert [text for text in complaints if "422" not in text and "409" not in text] == []
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +18,7 @@ from labelmill.db.bulk import text_blocks
 from labelmill.db.bulk.files import FileOptions, open_file
 from labelmill.db.bulk.location import parse_location
 from labelmill.errors import BadFile, BadInput, BadSource, LabelmillError, TooLarge
+from rights import as_nobody
 
 
 def put(folder, content: str | bytes, name: str = "x.csv"):
@@ -57,19 +57,6 @@ def outcome(path) -> tuple[int | None, int | None, LabelmillError | None]:
     except LabelmillError as error:
         return claimed, None, error
     return claimed, found, None
-
-
-@contextmanager
-def as_nobody():
-    """The administrator may read everything, so a test that runs as one becomes somebody else."""
-    administrator = os.geteuid() == 0
-    if administrator:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if administrator:
-            os.seteuid(0)
 
 
 class TestNoFile:

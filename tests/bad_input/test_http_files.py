@@ -14,7 +14,7 @@ import pytest
 import http_tasks
 import webapp
 from labelmill.accounts import Role
-from labelmill.labeltasks.spreadsheet import as_csv, defused
+from labelmill.http.spreadsheet import as_csv, defused
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -52,12 +52,20 @@ def _drop(kind: str, connection: Connection, name: str) -> None:
     if kind == "postgresql":
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         return
-    # MariaDB's DROP waits for open transactions, up to a day: end their connections first.
-    rows = connection.execute(text("SELECT id FROM information_schema.processlist WHERE db = :name"), {"name": name})
-    for (number,) in rows.all():
+    end_connections(connection, name)  # DROP waits for open transactions, up to a day
+    connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+
+
+def end_connections(connection: Connection, name: str) -> None:
+    """End the connections of everybody else to a database."""
+    if connection.dialect.name == "postgresql":
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name AND pid <> pg_backend_pid()"
+        connection.execute(text(query), {"name": name})
+        return
+    query = "SELECT id FROM information_schema.processlist WHERE db = :name AND id <> CONNECTION_ID()"
+    for (number,) in connection.execute(text(query), {"name": name}).all():
         with suppress(OperationalError):  # it ended by itself meanwhile
             connection.execute(text(f"KILL {number}"))
-    connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def work(site: HasApp, task_id: str, *, steps: int = 1_000_000) -> None:
     worker = WorkerProcess(site.app.runtime, worker_id=new_worker_id(), queues=["default"])
     while steps and worker.run_next(job_id=task_id):
         steps -= 1
+    site.app.registry.close_idle()
 
 
 def labelled(site: Site, asked: dict[str, Any] | None = None) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import job_kinds
+import lent
 from labelmill.bootstrap import make_waker
-from labelmill.db import migrate
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 from labelmill.jobs import presence, service
@@ -43,11 +43,10 @@ class Lab:
             "stop_seconds": 8.0,
             "log_level": "error",
         }
+        lent.lay_down(url)
         self.folder = folder
         self.settings = Settings(data_dir=folder, database_url=url, secret=SECRET, **(quick | settings))
-        engine = make_engine(url)
-        migrate.upgrade(engine)
-        self.database = Database(engine)
+        self.database = Database(make_engine(url))
         self.queue = self.settings.queues[0]
         self.runtime = Runtime(
             database=self.database, registry=job_kinds.registry(), waker=make_waker(self.settings), settings=self.settings

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import polars as pl
+import sqlalchemy as sa
 
+import learning_lab
+from labelmill.datasets import blob_sweep, dataset_rows, import_jobs, record_rows, recount, removal
+from labelmill.datasets import service as datasets
+from labelmill.datasets.import_places import reference
+from labelmill.datasets.imports import Mapping
+from labelmill.datasets.model import RecordKind
+from labelmill.jobs import service as jobs
 from labelmill.labeltasks import service as label_tasks
+from labelmill.learning import service as learning
 from labelmill.rules import from_dict
+from labelmill.samples import service as samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,4 +61,138 @@ def label_task(app: App, folder: Path) -> Sample:
     return Sample(job, lambda: pl.read_parquet(out).drop("task_id").sort("id").to_dicts())
 
 
-SAMPLES: dict[str, Callable[[App, Path], Sample]] = {"label-task": label_task}
+def import_records(app: App, folder: Path) -> Sample:
+    """Import 30 texts, some of them labelled, in four pieces."""
+    folder.mkdir()
+    path = folder / "posts.csv"
+    path.write_text("text,label\n" + "".join(f"text {number},{'good' if number % 3 else ''}\n" for number in range(30)))
+    dataset = app.database.transact(datasets.create, name=folder.name, kind=RecordKind.TEXT)
+    job = app.database.transact(
+        import_jobs.begin, dataset_id=dataset.id, source=reference(app.places, str(path)), piece_rows=8,
+        mapping=Mapping(columns=("text",), label_column="label"),
+    )  # fmt: skip
+
+    def effects() -> list[Any]:
+        with app.database.read() as connection:
+            result = jobs.get(connection, job.id).result or {}
+            contents = [each.content for each in datasets.list_records(connection, dataset.id)]
+        return [*contents, result.get("init")]
+
+    return Sample(job, effects)
+
+
+def train(app: App, folder: Path) -> Sample:
+    """Train on 24 answers."""
+    del folder
+    lab = learning_lab.Lab(app)
+    dataset = lab.dataset(40, batch_size=1000)
+    lab.answer_right(dataset, 24)
+    job = app.database.transact(learning.train_now, dataset)
+
+    def effects() -> list[Any]:
+        made = lab.read(learning.list_classifiers, dataset.id)
+        followed = [each for each in lab.jobs("predict") if each.params["dataset"] == dataset.id]
+        scores = [{**each.metrics, "share": each.metrics["share"]["precision"]} for each in made]
+        return [(each.version, sorted(each.data["by_label"].values()), scores, len(followed)) for each in made]
+
+    return Sample(job, effects)
+
+
+def predict(app: App, folder: Path) -> Sample:
+    """Predict 40 records."""
+    del folder
+    lab = learning_lab.Lab(app)
+    dataset = lab.dataset(40, batch_size=1000)
+    lab.answer_right(dataset, 24)
+    app.database.transact(learning.train_now, dataset)
+    lab.work(("learner",))
+    job = next(each for each in lab.jobs("predict") if each.params["dataset"] == dataset.id)
+    contents, names = lab.ids(dataset), {label.id: label.name for label in dataset.labels}
+
+    def effects() -> list[Any]:
+        found = lab.read(learning.predictions, app.blobs, dataset.id, list(contents))
+        queued = [contents[each.record_id] for each in lab.queue(dataset)]
+        return [(contents[record_id], names[label]) for record_id, (label, _) in found.items()] + queued
+
+    return Sample(job, effects)
+
+
+def count_anew(app: App, folder: Path) -> Sample:
+    """Open 12 answered records again: 4 in the transaction of the change, 8 by the job."""
+    del folder
+    lab = learning_lab.Lab(app)
+    dataset = lab.dataset(12, batch_size=1000)
+    lab.answer_right(dataset, 12)
+    with mock.patch.object(recount, "SLICE", 4):
+        changed = app.database.transact(datasets.change, dataset.id, settings={"labels_per_record": 2})
+    job = lab.job(lab.read(recount.job_of, changed))
+    return Sample(
+        job, lambda: [(each.content, each.answers, each.is_open) for each in lab.read(datasets.list_records, dataset.id)]
+    )
+
+
+def remove_dataset(app: App, folder: Path) -> Sample:
+    """Remove 12 records with answers: 4 at once, 8 by the job; another dataset's stay."""
+    del folder
+    lab = learning_lab.Lab(app)
+    dataset, other = lab.dataset(12, batch_size=1000), lab.dataset(3)
+    lab.answer_right(dataset, 12)
+    app.database.transact(datasets.archive, dataset.id)
+    with mock.patch.object(removal, "SLICE", 4):
+        job = lab.job(str(app.database.transact(datasets.remove, dataset.id)))
+
+    def effects() -> list[Any]:
+        tables = ((dataset_rows, dataset_rows.c.id), (record_rows, record_rows.c.dataset_id))
+        with app.database.read() as connection:
+            return [
+                connection.scalar(sa.select(sa.func.count()).select_from(table).where(column == each.id))
+                for each in (dataset, other)
+                for table, column in tables
+            ]
+
+    return Sample(job, effects)
+
+
+def sample_datasets(app: App, folder: Path) -> Sample:
+    """Make the sample datasets, whatever earlier ones are called meanwhile."""
+    with app.database.read() as connection:
+        there = [each for each in datasets.list_datasets(connection) if each.name in {"digits", "posts"}]
+    for each in there:
+        app.database.transact(datasets.change, each.id, name=f"{each.name} before {folder.name}")
+    job = app.database.transact(samples.begin)
+
+    def effects() -> list[Any]:
+        with app.database.read() as connection:
+            made = (jobs.get(connection, job.id).result or {})["datasets"]
+            counts = [(name, datasets.counts(connection, made[name])) for name in sorted(made)]
+        return [(name, each.records, each.annotations, each.tied) for name, each in counts]
+
+    return Sample(job, effects)
+
+
+def sweep_blobs(app: App, folder: Path) -> Sample:
+    """Remove the only image that no record refers to; one that was put lately and one of another dataset stay."""
+    del folder
+    lab = learning_lab.Lab(app)
+    dataset = lab.dataset(1)
+    names = [f"images/0{number}/0{number}.png" for number in range(2)]
+    for name in names:
+        app.blobs.put(name, b"x")
+    os.utime(app.blobs.path(names[0]), (1, 1))
+    app.database.transact(datasets.archive, dataset.id)
+    with mock.patch.object(blob_sweep, "GRACE", 0.0), mock.patch.object(removal, "SLICE", 4):
+        app.database.transact(datasets.remove, dataset.id)
+    job = max(lab.jobs("sweep-blobs"), key=lambda each: each.id)
+    return Sample(job, lambda: [app.blobs.exists(name) for name in names])
+
+
+SAMPLES: dict[str, Callable[[App, Path], Sample]] = {
+    "import": import_records,
+    "label-task": label_task,
+    "recount": count_anew,
+    "remove-dataset": remove_dataset,
+    "sweep-blobs": sweep_blobs,
+    "samples": sample_datasets,
+    "train": train,
+    "predict": predict,
+}

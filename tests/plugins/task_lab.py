@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+import lent
 from labelmill import bootstrap
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.engine import make_engine
@@ -113,6 +114,7 @@ class TaskLab:
         self.folder = folder
         self.variables = {"LABELMILL_DATA_DIR": str(folder / "data")} | TIMES | variables
         folder.mkdir(parents=True, exist_ok=True)
+        lent.lay_down(f"sqlite:///{self.variables['LABELMILL_DATA_DIR']}/labelmill.db")
         (folder / "rules.json").write_text(json.dumps(RULES), encoding="utf-8")
         (folder / "map.json").write_text(json.dumps(SOURCE_MAP), encoding="utf-8")
 

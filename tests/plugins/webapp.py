@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from anyio.from_thread import start_blocking_portal
 
+import lent
 from labelmill.accounts import Role, Scope, service
-from labelmill.bootstrap import build
-from labelmill.db import migrate
-from labelmill.db.engine import make_engine
 from labelmill.ids import new_id
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import Job, NewStep
@@ -36,7 +34,7 @@ class Site:
     """An app with people of every role. ``ask`` sends one request without any cookie but those it is given."""
 
     def __init__(self, folder: Path, portal: BlockingPortal, **settings: Any) -> None:
-        self.app = build(Settings(data_dir=folder / "data", **settings))
+        self.app = lent.build(Settings(data_dir=folder / "data", **settings))
         self.web = create_app(self.app)
         self._portal = portal
         self._tokens: dict[tuple[Role, Scope], str] = {}
@@ -99,9 +97,6 @@ def site(folder: Path, **settings: Any) -> Iterator[Site]:
     url = settings.get("database_url", "")
     if url and not url.startswith("sqlite"):
         settings = {"secret": SECRET, **settings}
-        engine = make_engine(url)
-        migrate.upgrade(engine)
-        engine.dispose()
     with start_blocking_portal() as portal:
         made = Site(folder, portal, **settings)
         try:

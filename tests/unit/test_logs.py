@@ -58,7 +58,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Any:
 class TestJsonLines:
     """What a program reads."""
 
-    def test_a_line_has_time_level_logger_and_message_first(self, lines):
+    def test_l28_a_line_has_time_level_logger_and_message_first(self, lines):
         log.info("Read rows.", rows=12)
         (line,) = lines()
         assert list(line)[:4] == ["time", "level", "logger", "message"]

@@ -12,8 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/coverage.md").read_text()
 
 # What must have a row by now. A stage that finishes a feature adds its ids here and its rows there.
-FEATURES_DUE: frozenset[str] = frozenset({f"T{number}" for number in (*range(1, 23), *range(24, 28), 29, 33)})
-PROMISES_DUE: frozenset[str] = frozenset({"5", "6", "7", "8", "9", "14", "15", "16", "17", "18", "20", "26", "27", "28", "29"})
+FEATURES_DUE: frozenset[str] = frozenset(
+    {f"T{number}" for number in (*range(1, 23), *range(24, 28), 29, 33)}
+    | {f"L{number}" for number in (*range(1, 22), *range(25, 30))}
+)
+PROMISES_DUE: frozenset[str] = frozenset(
+    {"2", "3", "4", "10", "22", "23", "24", "5", "6", "7", "8", "9", "14", "15", "16", "17", "18", "20", "26", "27", "28", "29"}
+)
 
 TABLE = """# Page
 

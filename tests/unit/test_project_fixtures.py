@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 import fresh
+import lent
 import testservers
 
 
@@ -37,6 +38,47 @@ def test_two_databases_of_one_kind_differ(database_url, request):
     kind = make_url(database_url).get_backend_name()
     name = {"sqlite": "sqlite_database", "postgresql": "postgresql_database", "mysql": "mariadb_database"}[kind]
     assert request.getfixturevalue(name) == database_url  # function-scoped: one per test, whichever name asks for it
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def lend(request, worker_name):
+    server_url = request.getfixturevalue(f"{request.param}_url")
+    with lent.Lender(worker_name) as lender:
+        yield lambda: lender.lend(request.param, server_url)
+
+
+ENTRY = "INSERT INTO audit_entries (at, action, object, details) VALUES ('2020-01-01 00:00:00', 'test', 'it', '{}')"
+
+
+def test_a_lent_database_is_as_new_although_the_test_before_left_rows_and_an_open_transaction(lend):
+    with lend() as first:
+        _run(first, ENTRY)
+        guest = create_engine(first).connect()
+        guest.execute(text("DELETE FROM audit_entries"))
+    with lend() as second:
+        assert second == first
+        _run(second, ENTRY)
+        assert _run(second, "SELECT id FROM audit_entries") == [(1,)]
+    guest.invalidate()
+    guest.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE left_behind (id INTEGER)",
+        "ALTER TABLE rule_sets ADD COLUMN note INTEGER",
+        "DROP INDEX {index}",
+        "UPDATE alembic_version SET version_num = '0001'",
+    ],
+)
+def test_a_database_whose_schema_was_changed_is_not_lent_again(lend, change):
+    with lend() as first:
+        kind = make_url(first).get_backend_name()
+        _run(first, change.format(index="ix_job_steps_owner" if kind == "postgresql" else "ix_job_steps_owner ON job_steps"))
+    with lend() as second:
+        assert second != first
+        assert _run(second, "SELECT COUNT(*) FROM audit_entries") == [(0,)]
 
 
 def test_mariadb_tells_tom_from_tom_with_a_blank(mariadb_database):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,19 @@ TOUCH_EVERY = timedelta(seconds=60)
 LONGEST_EMAIL = 254
 LONGEST_NAME = 200
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: Not printable, or turning the direction of what follows, or half of a character.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Not seen at all: two addresses that look the same would be two people.
+_UNSEEN = re.compile(r"[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+
+
+#: What a browser's name for itself holds, and what people call it; the first that fits: nearly all claim to be Safari.
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
+LONGEST_BROWSER = 40
 
 
 class Role(StrEnum):
@@ -121,11 +134,12 @@ def touched(span: Span, now: datetime, longest: timedelta) -> Span | None:
     return Span(created_at=min(span.created_at, now), last_seen_at=now, expires_at=min(span.expires_at, now + longest))
 
 
-def normal_email(text: str) -> str:
+def normal_email(text: str, where: str = "email") -> str:
     """Return the form in which an e-mail address is kept and compared; raises BadInput for what is none."""
-    email = text.strip().casefold()
-    if len(email) > LONGEST_EMAIL or not _EMAIL.fullmatch(email):
-        raise BadInput("This is no e-mail address.", where="email", way_out="Write it like ann@example.org.")
+    email = unicodedata.normalize("NFC", text.strip().casefold())
+    odd = _CONTROL.search(email) or _UNSEEN.search(email)
+    if len(email) > LONGEST_EMAIL or odd or not _EMAIL.fullmatch(email):
+        raise BadInput("This is no e-mail address.", where=where, way_out="Write it like ann@example.org.")
     return email
 
 
@@ -135,3 +149,9 @@ def checked_name(text: str, where: str = "name") -> str:
     if not name or len(name) > LONGEST_NAME or _CONTROL.search(name):
         raise BadInput(f"A name has 1 to {LONGEST_NAME} characters that can be printed.", where=where)
     return name
+
+
+def browser_of(user_agent: str) -> str:
+    """Return ``Firefox · Linux`` for what a browser says of itself, the beginning of it for one that nobody knows."""
+    names = [next((name for mark, name in known if mark in user_agent), "") for known in (_BROWSERS, _SYSTEMS)]
+    return " · ".join(name for name in names if name) or user_agent[:LONGEST_BROWSER]

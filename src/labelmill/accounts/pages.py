@@ -1,20 +1,25 @@
-"""Pages to sign in and out, to choose language and theme, and to keep API tokens."""
+"""Pages to sign up, in and out, to choose language and theme, and to keep API tokens."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from labelmill.accounts import Action, Scope, may, require, service
-from labelmill.errors import BadInput, TooManyRequests, Unauthenticated
+from labelmill.accounts import Action, Actor, Scope, may, require, service
+from labelmill.accounts.passwords import SHORTEST
+from labelmill.bootstrap import App
+from labelmill.errors import BadInput, Conflict, Forbidden, LabelmillError, TooManyRequests, Unauthenticated
 from labelmill.http import Client, MaybeActor, SignedIn, TheApp, local_path, page_router, render, see_other
 from labelmill.http.current import COOKIE, is_secure, set_session
 
 router = page_router()
 Text = Annotated[str, Form(max_length=200)]
 LONGEST_PATH = 1000
+#: One account is tried this many times as often as one address may try, whoever tries: guessers who share the work are slowed too.
+GUESSES_AT_ONE = 2
 YEAR = 365 * 86400
 
 
@@ -25,32 +30,123 @@ def sign_in_page(
     link: Annotated[str, Query(max_length=200)] = "",
     next: Annotated[str, Query(max_length=LONGEST_PATH)] = "/",  # noqa: A002 - the name in the address
 ) -> Response:
-    """Explain the one-time link, redeem one at a press of a button, or take an API token."""
+    """Take an e-mail address and a password or an API token, or redeem a one-time link at a press of a button."""
     if actor is not None and not link:
         return see_other(next)
-    return render(request, "accounts/sign_in.html", link=link, next=local_path(next), error=None)
+    return _sign_in(request, next, link=link)
 
 
 @router.post("/sign-in")
 def sign_in(
     request: Request,
     app: TheApp,
+    actor: MaybeActor,
     address: Client,
     *,
+    email: Text = "",
+    password: Text = "",
     link: Text = "",
     token: Text = "",
     next: Annotated[str, Form(max_length=LONGEST_PATH)] = "/",  # noqa: A002 - the name of the field
 ) -> Response:
-    """Begin a session with a one-time link or an API token."""
+    """Begin a session with a password, a one-time link or an API token."""
     agent = request.headers.get("user-agent", "")
+    attempts = request.app.state.attempts
     try:
-        request.app.state.attempts.count(address)
-        begin = service.redeem_login_link if link else service.redeem_token
-        secret = app.database.transact(begin, link or token.strip(), app.settings, agent)
+        attempts.count(address)
+        if email or password:
+            account = service.counted_as(email)
+            attempts.count(account, GUESSES_AT_ONE)
+            secret = service.sign_in(app.database, email, password, app.settings, agent)
+            attempts.take_back(account)
+        else:
+            begin = service.redeem_login_link if link else service.redeem_token
+            secret = app.database.transact(begin, link or token.strip(), app.settings, agent)
     except (Unauthenticated, TooManyRequests) as error:
-        return render(request, "accounts/sign_in.html", status=error.status, link="", next=local_path(next), error=error)
-    request.app.state.attempts.forget(address)
-    response = see_other(next)
+        return _sign_in(request, next, error=error, email=email, by_token=bool(token))
+    attempts.take_back(address)
+    return entered(request, app, actor, secret, next)
+
+
+def _sign_in(
+    request: Request,
+    next_: str,
+    *,
+    link: str = "",
+    error: LabelmillError | None = None,
+    email: str = "",
+    by_token: bool = False,
+) -> HTMLResponse:
+    here = f"/sign-in?{urlencode({'next': local_path(next_), **({'link': link} if link else {})})}"
+    status = error.status if error else 200
+    return render(
+        request, "accounts/sign_in.html", status=status, link=link, next=local_path(next_), error=error, email=email,
+        by_token=by_token, here=here,
+    )  # fmt: skip
+
+
+@router.get("/sign-up")
+def sign_up_page(
+    request: Request, app: TheApp, actor: MaybeActor, link: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
+    """Take what an account needs from somebody who was invited, or let one who has an account use the invitation."""
+    if actor is not None and not link:
+        return see_other("/")
+    return _sign_up(request, app, link)
+
+
+@router.post("/sign-up")
+def sign_up(
+    request: Request,
+    app: TheApp,
+    actor: MaybeActor,
+    address: Client,
+    *,
+    email: Text = "",
+    name: Text = "",
+    password: Text = "",
+    link: Text = "",
+) -> Response:
+    """Make an account and begin its first session; who is signed in uses the invitation as who they are."""
+    attempts = request.app.state.attempts
+    try:
+        attempts.count(address)
+        if actor is not None:
+            joined = app.database.transact(service.accept, require(actor, Action.CHANGE_ACCOUNT), link)
+        else:
+            made = service.sign_up(app.database, email=email, password=password, name=name, link=link)
+    except (BadInput, Conflict, Forbidden, TooManyRequests) as error:
+        return _sign_up(request, app, link, error=error, typed={"email": email, "name": name})
+    attempts.take_back(address)
+    if actor is not None:
+        return see_other(f"/datasets/{joined[0]}" if joined else "/")
+    agent = request.headers.get("user-agent", "")
+    secret = app.database.transact(service.open_session, made.id, Scope.ADMIN, app.settings, user_agent=agent)
+    return entered(request, app, actor, secret, "/")
+
+
+def _sign_up(
+    request: Request, app: TheApp, link: str, *, error: LabelmillError | None = None, typed: dict[str, str] | None = None
+) -> HTMLResponse:
+    invitation = None
+    try:
+        with app.database.read() as connection:
+            invitation = service.find_invitation(connection, link) if link else None
+    except Forbidden as refused:
+        error = error or refused
+    status = error.status if error else 200
+    here = f"/sign-up?{urlencode({'link': link})}" if link else "/sign-up"
+    return render(
+        request, "accounts/sign_up.html", status=status, link=link, invitation=invitation, error=error, typed=typed or {},
+        here=here, shortest=SHORTEST,
+    )  # fmt: skip
+
+
+def entered(request: Request, app: App, actor: Actor | None, secret: str, path: str) -> Response:
+    """Lead a browser on with its new session; the one that it had before ends."""
+    if actor is not None and actor.session_id is not None:
+        app.database.transact(service.close_session, actor.session_id)
+    response = see_other(path)
     set_session(request, response, secret)
     return response
 
@@ -111,7 +207,7 @@ def revoke_token(app: TheApp, actor: SignedIn, token_id: str) -> Response:
     """End an API token."""
     with app.database.read() as connection:
         require(actor, Action.REVOKE_TOKEN, service.get_token(connection, token_id))
-    app.database.transact(service.revoke_token, token_id)
+    app.database.transact(service.revoke_token, token_id, by=actor)
     return see_other("/settings/tokens")
 
 

@@ -33,6 +33,19 @@ class Action(StrEnum):
     MAKE_TOKEN = "make an API token"  # noqa: S105 - the name of an action
     REVOKE_TOKEN = "revoke an API token"  # noqa: S105 - the name of an action
     VIEW_ANNOTATORS = "view annotators"
+    KEEP_ANNOTATORS = "change people's roles and close their accounts"
+    #: As one who looks or labels; for more it takes KEEP_ANNOTATORS, for one dataset KEEP_MEMBERS.
+    INVITE = "invite people"
+    VIEW_ACCOUNT = "view one's own account"
+    CHANGE_ACCOUNT = "change one's own account"
+    VIEW_AUDIT = "view the audit log"
+    MAKE_DATASET = "make a dataset"
+    #: In one dataset, with ``require_in``.
+    VIEW_DATASET = "view a dataset"
+    LABEL = "label records of a dataset"
+    SETTLE = "settle ties of a dataset"
+    CHANGE_DATASET = "change a dataset, its labels and its records"
+    KEEP_MEMBERS = "decide who may do what in a dataset"
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,18 @@ NEEDS = {
     Action.MAKE_TOKEN: Need(Role.VIEWER, Scope.ADMIN),
     Action.REVOKE_TOKEN: Need(Role.ADMIN, Scope.ADMIN, own=True),
     Action.VIEW_ANNOTATORS: Need(Role.MANAGER, Scope.READ),
+    Action.KEEP_ANNOTATORS: Need(Role.ADMIN, Scope.ADMIN),
+    Action.INVITE: Need(Role.MANAGER, Scope.WRITE),
+    Action.VIEW_ACCOUNT: Need(Role.VIEWER, Scope.READ),
+    # A token that could change the password would be the account.
+    Action.CHANGE_ACCOUNT: Need(Role.VIEWER, Scope.ADMIN),
+    Action.VIEW_AUDIT: Need(Role.MANAGER, Scope.READ),
+    Action.MAKE_DATASET: Need(Role.MANAGER, Scope.WRITE),
+    Action.VIEW_DATASET: Need(Role.VIEWER, Scope.READ),
+    Action.LABEL: Need(Role.ANNOTATOR, Scope.WRITE),
+    Action.SETTLE: Need(Role.MANAGER, Scope.WRITE),
+    Action.CHANGE_DATASET: Need(Role.MANAGER, Scope.WRITE),
+    Action.KEEP_MEMBERS: Need(Role.MANAGER, Scope.WRITE),
 }
 _ROLES = tuple(Role)
 _SCOPES = tuple(Scope)

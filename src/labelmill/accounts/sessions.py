@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from labelmill import clock
 from labelmill.accounts import people
-from labelmill.accounts.model import LARGEST_JUMP, Actor, Leaps, Role, Scope, Span, is_over, touched
+from labelmill.accounts.audit import note, prune_older
+from labelmill.accounts.model import LARGEST_JUMP, Actor, Leaps, Role, Scope, Span, browser_of, is_over, touched
 from labelmill.accounts.tables import annotators, api_tokens, login_links, sessions
-from labelmill.errors import Unauthenticated
+from labelmill.errors import NotFound, Unauthenticated
 from labelmill.ids import new_id, new_secret
 
 if TYPE_CHECKING:
@@ -34,6 +35,31 @@ class Found:
 
     actor: Actor
     touch: Span | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What its owner sees of a session."""
+
+    id: str
+    scope: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    user_agent: str
+
+    @property
+    def browser(self) -> str:
+        """Its browser in words for people."""
+        return browser_of(self.user_agent)
+
+    @property
+    def span(self) -> Span:
+        """Its times."""
+        return Span(created_at=self.created_at, last_seen_at=self.last_seen_at, expires_at=self.expires_at)
+
+
+_SHOWN = ("id", "scope", "created_at", "last_seen_at", "expires_at", "user_agent")
 
 
 def make_login_link(connection: Connection, annotator_id: str) -> str:
@@ -59,6 +85,16 @@ def base_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
+def sign_up_url(settings: Settings, secret: str) -> str:
+    """Return the address at which somebody with an invitation signs up."""
+    return f"{base_url(settings)}/sign-up?link={quote(secret)}"
+
+
+def reset_url(settings: Settings, secret: str) -> str:
+    """Return the address that signs somebody in once and leads to where they choose a password."""
+    return f"{base_url(settings)}/sign-in?link={quote(secret)}&next=/account"
+
+
 def redeem_login_link(connection: Connection, secret: str, settings: Settings, user_agent: str = "") -> str:
     """Begin a session with a one-time link and return the session's secret; raises Unauthenticated when it is used or too old."""
     now = clock.now()
@@ -72,6 +108,7 @@ def redeem_login_link(connection: Connection, secret: str, settings: Settings, u
     annotator = people.get_annotator(connection, row["annotator_id"])
     if annotator.disabled_at is not None:
         raise Unauthenticated("This account was closed.", way_out="Ask an administrator.")
+    note(connection, annotator.id, "sign in", f"annotator {annotator.id}", way="link")
     return open_session(connection, annotator.id, Scope.ADMIN, settings, user_agent=user_agent)
 
 
@@ -81,6 +118,7 @@ def redeem_token(connection: Connection, secret: str, settings: Settings, user_a
     if actor is None:
         way_out = "Make one: `labelmill token create`."
         raise Unauthenticated("This token is not valid: unknown, expired or revoked.", where="token", way_out=way_out)
+    note(connection, actor, "sign in", f"annotator {actor.annotator_id}", way="token")
     return open_session(connection, actor.annotator_id, actor.scope, settings, token_id=actor.token_id, user_agent=user_agent)
 
 
@@ -96,6 +134,7 @@ def open_session(
     """Begin a session and return its secret, for the cookie; with ``token_id`` it ends with that API token."""
     secret, now = new_secret(), clock.now()
     connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now - KEEP_ENDED))
+    prune_older(connection, settings.audit_days)
     row = {
         "id": new_id(), "annotator_id": annotator_id, "api_token_id": token_id, "token_hash": people.hashed(secret), "scope": scope,
         "created_at": now, "last_seen_at": now, "expires_at": now + timedelta(days=settings.session_days),
@@ -128,6 +167,35 @@ def touch_session(connection: Connection, session_id: str, span: Span) -> None:
 def close_session(connection: Connection, session_id: str) -> None:
     """End a session."""
     connection.execute(sa.delete(sessions).where(sessions.c.id == session_id))
+
+
+def end_sessions(connection: Connection, annotator_id: str, *, but: str | None = None) -> int:
+    """End all sessions of somebody, except one where it is given; returns how many rows went."""
+    theirs = sa.delete(sessions).where(sessions.c.annotator_id == annotator_id)
+    return connection.execute(theirs.where(sessions.c.id != but) if but else theirs).rowcount
+
+
+def list_sessions(connection: Connection, annotator_id: str, settings: Settings) -> list[Session]:
+    """Return the sessions of somebody that are alive, the one used last first."""
+    now, idle = clock.now(), timedelta(minutes=settings.session_idle_minutes)
+    rows = connection.execute(_query().where(sessions.c.annotator_id == annotator_id)).mappings()
+    found = [Session(**{name: row[name] for name in _SHOWN}) for row in rows if not _token_over(row, now)]
+    return sorted((one for one in found if not is_over(one.span, now, idle)), key=lambda one: one.last_seen_at, reverse=True)
+
+
+def end_session(connection: Connection, actor: Actor, session_id: str) -> None:
+    """End one of one's own sessions; raises NotFound for any other."""
+    mine = sa.and_(sessions.c.id == session_id, sessions.c.annotator_id == actor.annotator_id)
+    if not connection.execute(sa.delete(sessions).where(mine)).rowcount:
+        raise NotFound(f"There is no session {session_id!r} of yours.")
+    note(connection, actor, "end session", f"session {session_id}")
+
+
+def end_other_sessions(connection: Connection, actor: Actor) -> int:
+    """End all of one's own sessions but the one that asks; returns how many."""
+    count = end_sessions(connection, actor.annotator_id, but=actor.session_id)
+    note(connection, actor, "end other sessions", f"annotator {actor.annotator_id}", count=count)
+    return count
 
 
 def _query() -> sa.Select[tuple[object, ...]]:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from labelmill.connections.files import below_data_dir, files_folder
+from labelmill.connections.trial import Trial, try_connection
 
-__all__ = ["below_data_dir", "files_folder"]
+__all__ = ["Trial", "below_data_dir", "files_folder", "try_connection"]

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Path, Response
+from fastapi import Path, Query, Response
 
 from labelmill.accounts import Action, may, require
 from labelmill.connections import service, trial
-from labelmill.connections.schemas import ConnectionList, ConnectionOut, NewConnection, TrialOut
+from labelmill.connections.schemas import ConnectionOut, ConnectionPage, NewConnection, TrialOut
 from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented
+from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_CURSOR, decode_cursor, page_of
 
 router = api_router("/connections", "connections")
 Name = Annotated[str, Path(max_length=64)]
 
 
 @router.get("")
-def list_connections(app: TheApp, actor: SignedIn) -> ConnectionList:
+def list_connections(
+    app: TheApp,
+    actor: SignedIn,
+    *,
+    cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
+) -> ConnectionPage:
     """Return the connections by name; their URLs for administrators only."""
     require(actor, Action.VIEW_CONNECTIONS)
     whole = may(actor, Action.KEEP_CONNECTIONS)
+    after = decode_cursor(cursor, "after")["after"] if cursor else ""
     with app.database.read() as connection:
-        found = service.list_connections(connection)
-    return ConnectionList(items=[ConnectionOut.of(one, whole=whole) for one in found])
+        found = service.list_connections(connection, after=after, limit=limit + 1)
+    page = page_of(found, limit, lambda one: {"after": one.name})
+    return ConnectionPage(items=[ConnectionOut.of(one, whole=whole) for one in page.items], next=page.next)
 
 
 @router.post("", status_code=201, response_model=ConnectionOut, responses=documented(409))

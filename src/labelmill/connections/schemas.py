@@ -44,8 +44,9 @@ class ConnectionOut(BaseModel):
         )
 
 
-class ConnectionList(BaseModel):
+class ConnectionPage(BaseModel):
     items: list[ConnectionOut]
+    next: str | None = Field(description="The cursor of the next page; null on the last one.")
 
 
 class TrialOut(BaseModel):

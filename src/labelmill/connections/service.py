@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from cryptography.fernet import InvalidToken
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
@@ -78,9 +77,10 @@ def get(connection: Connection, name: str) -> NamedConnection:
     return get_from(get_row(connection, name))
 
 
-def list_connections(connection: Connection) -> list[NamedConnection]:
-    """Return every connection, by name."""
-    return [get_from(row) for row in connection.execute(sa.select(connections).order_by(connections.c.name)).mappings()]
+def list_connections(connection: Connection, *, after: str = "", limit: int | None = None) -> list[NamedConnection]:
+    """Return connections by name: all, or at most ``limit`` of those behind the name ``after``."""
+    query = sa.select(connections).where(connections.c.name > after).order_by(connections.c.name).limit(limit)
+    return [get_from(row) for row in connection.execute(query).mappings()]
 
 
 def remove(connection: Connection, name: str) -> None:
@@ -106,6 +106,8 @@ def opened_url(settings: Settings, keys: Keys, row: RowMapping) -> URL:
     """Return the URL of a connection's row with its password and its file's whole path."""
     url = make_url(row["url"])
     if row["secret"]:
+        from cryptography.fernet import InvalidToken
+
         try:
             url = url.set(password=keys.fernet(PURPOSE).decrypt(row["secret"].encode()).decode())
         except InvalidToken as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, TypeVar
+import threading
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -15,7 +17,7 @@ from labelmill import clock
 from labelmill.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -35,12 +37,22 @@ _FAULT_NUMBERS = frozenset({1054, 1364})
 _RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one of several verbs returned, or raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
 class Database:
     """labelmill's own database: reads and writes as short transactions."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._reader = engine.execution_options(labelmill_read=True)
+        # SQLite takes one writer at a time and lets the others sleep for longer and longer: here they are woken in turn.
+        self._turn = threading.RLock() if self.dialect == "sqlite" else nullcontext()
 
     @property
     def dialect(self) -> str:
@@ -56,7 +68,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection whose changes are committed at the end, all or none; it is not tried again."""
-        with answering(), self.engine.begin() as connection:
+        with self._turn, answering(), self.engine.begin() as connection:
             yield connection
 
     def transact(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -67,16 +79,18 @@ class Database:
         """
         deadline = clock.monotonic() + LONGEST_SECONDS
         for attempt in range(1, TRIES + 1):
-            committing = False
+            committing, begun = False, clock.monotonic()
             try:
-                with self.engine.connect() as connection:
+                with self._turn, self.engine.connect() as connection:
                     answer = verb(connection, *args, **kwargs)
                     committing = True
                     connection.commit()
                     return answer
             except DBAPIError as error:
                 again = is_transient(error) or (error.connection_invalidated and not committing)
-                if attempt == TRIES or clock.monotonic() > deadline or not again:
+                # Another try may wait as long as this one did.
+                late = 2 * clock.monotonic() - begun > deadline
+                if attempt == TRIES or late or not again:
                     _raise_translated(error)
                 log.debug("transaction tried again", attempt=attempt, reason=str(error.orig))
             except PoolTimeout as error:
@@ -84,8 +98,52 @@ class Database:
             clock.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - spreads retries, keeps no secret
         raise AssertionError("unreachable")
 
+    def transact_many(self, verbs: Sequence[Callable[[Connection], Any]]) -> list[Outcome]:
+        """Return for each ``verb(connection)`` what it returned or raised, all committed.
+
+        On SQLite they share a transaction, in which one that raises changes nothing: the disk is waited for once. Elsewhere, and
+        where the database refuses something, each has a transaction of its own.
+        """
+        try:
+            together = self._together(verbs) if len(verbs) > 1 and self.dialect == "sqlite" else None
+        except Unavailable as error:
+            return [Outcome(error=error)] * len(verbs)
+        return [self._alone(verb) for verb in verbs] if together is None else together
+
+    def _together(self, verbs: Sequence[Callable[[Connection], Any]]) -> list[Outcome] | None:
+        try:
+            with self._turn, self.engine.connect() as connection:
+                outcomes = [_in_savepoint(connection, verb) for verb in verbs]
+                connection.commit()
+        except (DBAPIError, PoolTimeout) as error:
+            if isinstance(error, DBAPIError) and is_transient(error):
+                # They have waited for the file's lock together: one after the other they would wait for minutes.
+                raise _unavailable(error) from error
+            log.debug("transactions parted", reason=str(error))
+            return None
+        return outcomes
+
+    def _alone(self, verb: Callable[[Connection], Any]) -> Outcome:
+        try:
+            return Outcome(value=self.transact(verb))
+        except Exception as error:  # noqa: BLE001 - whoever asked for it is told
+            return Outcome(error=error)
+
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _in_savepoint(connection: Connection, verb: Callable[[Connection], Any]) -> Outcome:
+    savepoint = connection.begin_nested()
+    try:
+        outcome = Outcome(value=verb(connection))
+    except DBAPIError:  # SQLite may have taken the whole transaction back
+        raise
+    except Exception as error:  # noqa: BLE001 - whoever asked for it is told
+        savepoint.rollback()
+        return Outcome(error=error)
+    savepoint.commit()
+    return outcome
 
 
 def is_transient(error: DBAPIError) -> bool:

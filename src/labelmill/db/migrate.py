@@ -47,17 +47,28 @@ def current(engine: Engine) -> str | None:
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database to ``revision``. Processes that do this at once wait for each other.
 
-    Raises Conflict for a database that a newer version has made, and Unavailable when another process holds it for too long.
+    Raises Conflict for a database that a newer version has made or that a LabelForward has, and Unavailable when another process holds
+    it for too long.
     """
     wanted = head() if revision == "head" else revision
     if current(engine) == wanted:
         return
     with _alone(engine) as connection:
         _require_known(_current(connection))
+        _require_own(connection)
         # Loaded here only: nearly every process finds the schema as it should be, and the library takes a while to load.
         from alembic import command
 
         command.upgrade(_config(connection), revision)
+
+
+def _require_own(connection: Connection) -> None:
+    """Raise Conflict for the database of a LabelForward, to which its old environment leads: some tables of both have the same names."""
+    if _current(connection) is None and {"text_data", "labels"} <= set(sa.inspect(connection).get_table_names()):
+        raise Conflict(
+            "This is the database of a LabelForward; nothing in it was changed.",
+            way_out="Make another one on the same server and name that (PGDATABASE); `labelmill adopt labelforward` reads this one.",
+        )
 
 
 def downgrade(engine: Engine, revision: str) -> None:

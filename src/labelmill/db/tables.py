@@ -16,7 +16,7 @@ METADATA = MetaData(
     }
 )
 
-#: How a table of ours is made on each database: SQLite checks types, MariaDB tells "Tom" from "Tom ".
+#: How the migrations make a table of ours on each database: SQLite checks types, MariaDB tells "Tom" from "Tom ".
 TABLE_OPTIONS: dict[str, Any] = {
     "sqlite_strict": True,
     "mysql_engine": "InnoDB",
@@ -26,8 +26,11 @@ TABLE_OPTIONS: dict[str, Any] = {
 
 
 def table(name: str, *parts: Any) -> Table:
-    """Return a new table in the catalogue."""
-    return Table(name, METADATA, *parts, **TABLE_OPTIONS)
+    """Return a new table in the catalogue.
+
+    Without its options, which only the migrations use: SQLAlchemy loads all of MariaDB's dialect to know them.
+    """
+    return Table(name, METADATA, *parts)
 
 
 __all__ = ["METADATA", "TABLE_OPTIONS", "Column", "table"]

@@ -6,8 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import INTEGER, REAL, TEXT, BigInteger, DateTime, Float, LargeBinary, SmallInteger, String, Text, TypeDecorator
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import (
+    DOUBLE,
+    INTEGER,
+    REAL,
+    TEXT,
+    BigInteger,
+    DateTime,
+    Float,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -31,8 +43,10 @@ class UtcTime(TypeDecorator[datetime]):
         if dialect.name == "sqlite":
             return dialect.type_descriptor(INTEGER())
         if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+            return dialect.type_descriptor(DateTime(timezone=True))
+        from sqlalchemy.dialects.mysql import DATETIME
+
+        return dialect.type_descriptor(DATETIME(fsp=6))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
@@ -60,7 +74,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(mysql.LONGTEXT() if dialect.name == "mysql" else Text())
+        return _long_text(dialect)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
         return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
@@ -76,7 +90,7 @@ class LongText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(mysql.LONGTEXT() if dialect.name == "mysql" else Text())
+        return _long_text(dialect)
 
 
 class Bytes(TypeDecorator[bytes]):
@@ -86,7 +100,11 @@ class Bytes(TypeDecorator[bytes]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(mysql.LONGBLOB() if dialect.name == "mysql" else LargeBinary())
+        if dialect.name != "mysql":
+            return dialect.type_descriptor(LargeBinary())
+        from sqlalchemy.dialects.mysql import LONGBLOB
+
+        return dialect.type_descriptor(LONGBLOB())
 
 
 class Flag(TypeDecorator[bool]):
@@ -105,6 +123,15 @@ class Flag(TypeDecorator[bool]):
         return None if value is None else bool(value)
 
 
+def _long_text(dialect: Dialect) -> TypeEngine[Any]:
+    if dialect.name != "mysql":
+        return dialect.type_descriptor(Text())
+    # Nearly every process speaks to one kind of database, and the types of the others take a while to load.
+    from sqlalchemy.dialects.mysql import LONGTEXT
+
+    return dialect.type_descriptor(LONGTEXT())
+
+
 def name(length: int) -> TypeEngine[str]:
     """Return the type of a text of at most ``length`` characters (STRICT tables know TEXT only)."""
     return String(length).with_variant(TEXT(), "sqlite")
@@ -112,4 +139,4 @@ def name(length: int) -> TypeEngine[str]:
 
 Id = name(32)
 Whole = BigInteger().with_variant(INTEGER(), "sqlite")
-Real = Float(53).with_variant(REAL(), "sqlite").with_variant(mysql.DOUBLE(asdecimal=False), "mysql")
+Real = Float(53).with_variant(REAL(), "sqlite").with_variant(DOUBLE(), "mysql")

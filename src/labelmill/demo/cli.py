@@ -12,18 +12,24 @@ import typer
 
 from labelmill import bootstrap
 from labelmill.console import Invocation, print_rows, say, settings_of
+from labelmill.datasets import service as datasets
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.engine import make_engine
 from labelmill.demo.posts import make_posts, make_rules, make_source_map
 from labelmill.errors import Conflict
+from labelmill.jobs.console import follow
+from labelmill.jobs.inline import require_success
 from labelmill.labeltasks.cli import print_end, run
 from labelmill.labeltasks.service import Request, sample
+from labelmill.learning import service as learning
 from labelmill.rules import save
 from labelmill.rules.service import save as keep_rules
 from labelmill.rules.stored import pack
+from labelmill.samples import service as samples
 from labelmill.up import require_free, run_up
 
 if TYPE_CHECKING:
+    from labelmill.bootstrap import App
     from labelmill.settings import Settings
 
 ROWS = 200_000
@@ -60,9 +66,30 @@ def demo(
         say("a sample, with the rules that matched:")
         drawn = sample(application.work_root, job.id, rows=8, seed=SEED)
         print_rows(drawn.to_dicts(), columns=("name", "source_author", "panel", "match_content", "match_meta"))
+        say("")
+        add_samples(application)
     if serve:
         say("")
         run_up(settings)
+
+
+def add_samples(application: App) -> None:
+    """Make the sample datasets that are not there, train on their answers, and say what is to be seen."""
+    job = application.database.transact(samples.begin)
+    result = require_success(follow(application.runtime, job)).result or {}
+    for name, dataset_id in result["datasets"].items():
+        with application.database.read() as connection:
+            dataset = datasets.get(connection, dataset_id)
+        # The answers have submitted a training; this returns it.
+        training = application.database.transact(learning.train_now, dataset)
+        require_success(follow(application.runtime, training))
+        for prediction in learning.predictions_of(application.database, dataset_id):
+            require_success(follow(application.runtime, prediction))
+        say(
+            f"dataset {name}: {dataset.records:,} records, half of them answered, with a classifier; open /datasets/{dataset_id}"
+        )
+    if "left out" in result:
+        say(result["left out"])
 
 
 def _make_sample(files: Path, rows: int) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from labelmill.accounts import Actor, service
+from labelmill.accounts import Action, Actor, service
 from labelmill.bootstrap import App
 from labelmill.errors import Unauthenticated, Unavailable
 from labelmill.logs import get_logger
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
 log = get_logger(__name__)
 
 COOKIE = "labelmill_session"
+#: The header in which a page says whose it is, so that what somebody did is never taken for somebody else's.
+MADE_FOR = "X-Labelmill-Annotator"
 LONGEST_SECRET = 200
 #: They stand in the OpenAPI document; the reading is done by ``maybe_actor``.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="An API token: `labelmill token create`.")
@@ -27,7 +34,12 @@ def the_app(request: Request) -> App:
     return app
 
 
-TheApp = Annotated[App, Depends(the_app)]
+async def _the_app(request: Request) -> App:
+    # What only looks is done on the event loop: a thread for it costs more than it does.
+    return the_app(request)
+
+
+TheApp = Annotated[App, Depends(_the_app)]
 
 
 def client(request: Request) -> str:
@@ -35,28 +47,91 @@ def client(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-Client = Annotated[str, Depends(client)]
+async def _client(request: Request) -> str:
+    return client(request)
 
 
-def maybe_actor(request: Request) -> Actor | None:
-    """Return who asks, None for nobody; raises Unauthenticated for a token that is not valid.
+Client = Annotated[str, Depends(_client)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What a request shows of who asks: a token, or a session's secret."""
+
+    secret: str
+    is_token: bool
+
+
+def credentials(request: Request) -> Credentials:
+    """Return what a request shows of who asks; the secret is "" for nothing, and for what cannot be one.
 
     A bearer token goes before a cookie: a program that sends both means the token.
     """
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    actor: Actor | None
-    if scheme:
-        actor = _by_token(request, secret.strip() if scheme.lower() == "bearer" else "")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    secret = bearer if scheme else request.cookies.get(COOKIE, "")
+    return Credentials(secret=secret if len(secret) <= LONGEST_SECRET else "", is_token=bool(scheme))
+
+
+class Met:
+    """Remembers who was let in lately: whoever guesses at secrets must not have each guess looked up among the writers."""
+
+    MOST: Final = 10_000
+
+    def __init__(self) -> None:
+        self._hashes: dict[bytes, None] = {}
+
+    def add(self, who: Credentials) -> None:
+        """Remember who was let in."""
+        if len(self._hashes) >= self.MOST:
+            self._hashes.clear()
+        self._hashes[_digest(who)] = None
+
+    def knows(self, who: Credentials) -> bool:
+        """Tell whether they were let in lately; whether they are now, the database says."""
+        return _digest(who) in self._hashes
+
+
+def _digest(who: Credentials) -> bytes:
+    return sha256(f"{who.is_token} {who.secret}".encode()).digest()
+
+
+def _is_meant(request: Request, actor: Actor | None) -> bool:
+    """Tell whether a page of somebody's comes with their own session: another tab may have signed somebody else in meanwhile."""
+    return actor is None or request.headers.get(MADE_FOR, actor.annotator_id) == actor.annotator_id
+
+
+def enter(connection: Connection, request: Request, who: Credentials, action: Action, dataset_id: int) -> Actor | None:
+    """Return who asks, with their role in the dataset; None for who must come by ``maybe_actor``, which says why or writes their use.
+
+    Raises NotFound and Forbidden.
+    """
+    if who.is_token:
+        actor = service.enter_by_token(connection, who.secret, action, dataset_id)
     else:
-        actor = _by_cookie(request, request.cookies.get(COOKIE, ""))
+        settings, leaps = the_app(request).settings, request.app.state.leaps
+        actor = service.enter_by_session(connection, who.secret, action, dataset_id, settings=settings, leaps=leaps)
     request.state.actor = actor
+    return actor if _is_meant(request, actor) else None
+
+
+def maybe_actor(request: Request) -> Actor | None:
+    """Return who asks, None for nobody; raises Unauthenticated for a token that is not valid, and for another one than was meant."""
+    who = credentials(request)
+    actor = _by_token(request, who.secret) if who.is_token else by_session(request, who.secret)
+    if not _is_meant(request, actor):
+        way_out = "Sign in again as who you were, or load the page anew."
+        raise Unauthenticated("Somebody else is signed in in this browser now.", way_out=way_out)
+    request.state.actor = actor
+    if actor is not None:
+        request.app.state.met.add(who)
     return actor
 
 
 MaybeActor = Annotated[Actor | None, Depends(maybe_actor)]
 
 
-def signed_in(
+async def signed_in(
     actor: MaybeActor,
     _bearer: Annotated[object, Depends(_BEARER)] = None,
     _cookie: Annotated[object, Depends(_COOKIE)] = None,
@@ -69,6 +144,16 @@ def signed_in(
 
 
 SignedIn = Annotated[Actor, Depends(signed_in)]
+
+
+def count_import(request: Request, actor: MaybeActor) -> None:
+    """Count a file that somebody sends or an import that they begin; raises TooManyRequests where there were too many."""
+    if actor is not None:
+        request.app.state.imports.count(actor.annotator_id)
+
+
+#: For routes that take files or begin imports: ``dependencies=[ImportLimit]``.
+ImportLimit = Depends(count_import)
 
 
 def set_session(request: Request, response: Response, secret: str) -> None:
@@ -113,7 +198,8 @@ def _token_actor(app: App, secret: str) -> tuple[Actor | None, bool]:
         return actor, actor is not None and service.is_stale(connection, str(actor.token_id))
 
 
-def _by_cookie(request: Request, secret: str) -> Actor | None:
+def by_session(request: Request, secret: str) -> Actor | None:
+    """Return who a session belongs to, None for one that is unknown or over."""
     if not 0 < len(secret) <= LONGEST_SECRET:
         return None
     app = the_app(request)

@@ -54,6 +54,17 @@ class Once:
         except _Known:
             return self.app.database.transact(self._keyed, verb, status)
 
+    def repeated(self) -> Response | None:
+        """Return the answer that this request got before, None where it is new; raises Conflict as ``run`` does.
+
+        For what looks before its transaction: what the first request did may be in the way of a second look.
+        """
+        if self.key is None:
+            return None
+        with self.app.database.read() as connection:
+            known = self._known(connection)
+        return None if known is None else self._again(known)
+
     def _keyed(self, connection: Connection, verb: Callable[[Connection], Any], status: int) -> Response:
         known = self._known(connection)
         if known is not None:

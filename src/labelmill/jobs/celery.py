@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,7 +18,7 @@ from labelmill.jobs.child import GRACE_SECONDS, stop_with_parent
 from labelmill.jobs.worker import WorkerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from labelmill.jobs.runtime import Runtime
 
@@ -30,6 +31,8 @@ VISIBILITY_SECONDS = 3600
 ANSWER_SECONDS = 5
 #: Seconds without another attempt after a broker did not answer.
 QUIET_SECONDS = 3.0
+#: Seconds between two looks into the database of a worker whom a message should have told.
+LOOK_SECONDS = 5.0
 
 
 def make_celery(broker_url: str, queues: Sequence[str]) -> Celery:
@@ -98,11 +101,13 @@ def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     app = make_celery(runtime.settings.broker_url or "", queues)
     process = WorkerProcess(runtime, worker_id=worker_id, queues=queues, stop=stop)
+    turn = threading.Lock()  # one step at a time, whoever found it
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]
     def run(step_id: str) -> None:
         try:
-            process.run_next(step_id=str(step_id))
+            with turn:
+                process.run_next(step_id=str(step_id))
         except Unavailable as error:
             # The message may go: the sweep sends another one once the database is back.
             log.warning("database away", reason=error.message)
@@ -112,7 +117,7 @@ def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> 
         os.kill(os.getpid(), signal.SIGTERM)
 
     stop_with_parent(end, seconds=runtime.settings.stop_seconds + GRACE_SECONDS)
-    with process:
+    with process, _looking(process, turn):
         app.Worker(
             hostname=worker_id,
             pool_cls="solo",
@@ -123,3 +128,28 @@ def serve_celery(runtime: Runtime, *, worker_id: str, queues: Sequence[str]) -> 
             without_mingle=True,
             without_heartbeat=True,
         ).start()
+
+
+@contextmanager
+def _looking(process: WorkerProcess, turn: threading.Lock) -> Iterator[None]:
+    """Have a worker look into the database now and then: its broker may be away, and after a restart of Redis it may hear nothing more."""
+
+    def look() -> None:
+        while not process.stop.wait(LOOK_SECONDS):
+            try:
+                while not process.stop.is_set():
+                    with turn:
+                        if not process.run_next():
+                            break
+            except Unavailable as error:
+                log.warning("database away, trying again", reason=error.message)
+            except Exception:
+                log.exception("look failed")
+
+    thread = threading.Thread(target=look, name="look")
+    thread.start()
+    try:
+        yield
+    finally:
+        process.stop.set()
+        thread.join()

@@ -132,7 +132,8 @@ def worker(
 
         supervisor = Supervisor(application.runtime, worker_children(concurrency or max(1, settings.workers)))
         supervisor.stop_on_signals()
-        supervisor.run()
+        with application.listening():
+            supervisor.run()
 
 
 def serve(runtime: Runtime, worker_id: str, job_id: str | None = None) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.5
+#: Seconds after which a connection that nobody used is closed.
+IDLE_SECONDS = 5.0
 #: Seconds until a job is tried again whose mirror could not be written; doubled each time.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -26,6 +28,7 @@ class Following(threading.Thread):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(name="following", daemon=True)
+        self._registry = registry
         self._followers = [kind.follower for kind in registry if kind.follower is not None]
         self._put_off: dict[str, tuple[float, float]] = {}
         self._ended = threading.Event()
@@ -38,6 +41,7 @@ class Following(threading.Thread):
         """End the thread; a mirror that hangs is left behind."""
         self._ended.set()
         self.join(timeout=2)
+        self._registry.close_idle()
 
     def once(self) -> None:
         """Let every follower catch up with what is due."""
@@ -50,6 +54,7 @@ class Following(threading.Thread):
             self._put_off = {job_id: pause for job_id, pause in self._put_off.items() if job_id in due}
             for job_id in due:
                 self._follow(follower, job_id)
+        self._registry.close_idle(IDLE_SECONDS)
 
     def _follow(self, follower: Follower, job_id: str) -> None:
         moment = clock.monotonic()

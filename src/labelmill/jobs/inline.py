@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from contextlib import ExitStack, suppress
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two reports of progress.
 REPORT_SECONDS = 0.25
+#: Seconds between two looks at the memory of this process: with children below it, that reads about every process of the machine.
+WEIGH_SECONDS = 1.0
 #: Seconds until the next look for a step when none is due, since other workers run the rest of the phase.
 LOOK_SECONDS = 0.05
 #: How many heartbeats a worker may miss before it is not waited for.
@@ -64,6 +67,11 @@ def load(runtime: Runtime, job_id: str) -> Job:
     """Return the job as it is now; raises NotFound."""
     with runtime.database.read() as connection:
         return service.get(connection, job_id)
+
+
+def _glance(runtime: Runtime, job_id: str) -> Job:
+    with runtime.database.read() as connection:
+        return service.glance(connection, job_id)
 
 
 def require_success(job: Job) -> Job:
@@ -118,7 +126,7 @@ def _watch(runtime: Runtime, job: Job, on_progress: Callable[[Job], None]) -> No
                     return
                 looked = clock.monotonic()
             with suppress(Unavailable):
-                job = load(runtime, job.id)
+                job = _glance(runtime, job.id)
     except KeyboardInterrupt:
         raise WorkerStopping(f"Job {job.id} goes on in its worker.", way_out=_ways(job.id, "watch", "watch it")) from None
 
@@ -157,7 +165,7 @@ def _run_in_children(runtime: Runtime, job_id: str, count: int, on_progress: Cal
     try:
         while thread.is_alive():
             with suppress(Unavailable):  # the workers wait for the database, and so does this thread
-                if (job := load(runtime, job_id)).ended:
+                if (job := _glance(runtime, job_id)).ended:
                     break
                 on_progress(job)
             clock.sleep(REPORT_SECONDS)
@@ -196,16 +204,20 @@ class _Lane(threading.Thread):
 
 
 def _attend(runtime: Runtime, job_id: str, lanes: Sequence[_Lane], on_progress: Callable[[Job], None]) -> None:
+    weighed = -math.inf
     while True:
         for lane in lanes:
             lane.join(REPORT_SECONDS / len(lanes))
         if not all(lane.is_alive() for lane in lanes):
             return
         with suppress(Unavailable):  # the worker waits for the database, and so does this thread
-            on_progress(load(runtime, job_id))
+            on_progress(_glance(runtime, job_id))
+        memory = 0
+        if clock.monotonic() - weighed >= WEIGH_SECONDS:
+            memory, weighed = limits.memory_of(os.getpid()), clock.monotonic()
         for lane in lanes:
             held = lane.step_since()
-            if held and (found := limits.excess(*held, os.getpid())):
+            if held and (found := limits.excess(*held, memory)):
                 _give_up(runtime, held[0], *found)
 
 

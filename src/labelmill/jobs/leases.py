@@ -61,6 +61,20 @@ def beat(connection: Connection, step: Step, done: int) -> None:
     check_wanted(connection, step)
 
 
+def keep(connection: Connection, step: Step, figures: dict[str, Any]) -> None:
+    """Keep the step's figures so far, in the transaction of the effects that they count; raises StepLost for an attempt that is over.
+
+    The next attempt finds them by ``kept`` and goes on from there. It is a heartbeat too: who writes much may keep the heart waiting.
+    """
+    if connection.execute(_held(step).values(figures=figures, beat=job_steps.c.beat + 1)).rowcount != 1:
+        raise StepLost(f"Step {step.key} of job {step.job_id} was given to another worker.")
+
+
+def kept(connection: Connection, step: Step) -> dict[str, Any]:
+    """Return what an earlier attempt, or this one, has kept of the step's figures."""
+    return connection.scalar(sa.select(job_steps.c.figures).where(job_steps.c.id == step.id)) or {}
+
+
 def check_wanted(connection: Connection, step: Step) -> None:
     """Raise StepLost or JobCancelled unless this very attempt is still wanted."""
     query = sa.select(jobs.c.state, job_steps.c.attempt, job_steps.c.state.label("step_state"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from labelmill.jobs import leases
 from labelmill.jobs.following import followed
 from labelmill.jobs.model import Limits
+from labelmill.jobs.waker import PollingWaker
 
 if TYPE_CHECKING:
     from labelmill.db.database import Database
@@ -31,7 +32,7 @@ class Runtime:
 
     def wake(self, job_id: str) -> None:
         """Tell workers that the job has free steps; to be called after the commit. Lost wake-ups are made good by the sweep."""
-        if self.waker.runner == "local":
+        if isinstance(self.waker, PollingWaker):
             return
         with self.database.read() as connection:
             free = leases.free_of_job(connection, job_id)
@@ -42,3 +43,5 @@ class Runtime:
         follower = self.registry.follower(job.kind)
         if follower is not None:
             followed(follower, job.id)
+            # Whoever asks may never ask again.
+            self.registry.close_idle()

@@ -15,9 +15,9 @@ from labelmill.jobs.model import ACTIVE, Job, JobState, Limits, NewStep, StepSta
 from labelmill.jobs.tables import job_steps, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy.engine import Connection, RowMapping
+    from sqlalchemy.engine import Connection
 
 _OPEN = (StepState.WAITING, StepState.QUEUED)
 NOT_PUT_OFF: dict[str, Any] = {"not_before": None, "put_off_at": None}
@@ -108,6 +108,12 @@ def get(connection: Connection, job_id: str) -> Job:
     if row is None:
         raise NotFound(f"There is no job {job_id!r}.", way_out="`labelmill jobs list` shows the jobs.")
     return job_from(row)
+
+
+def glance(connection: Connection, job_id: str) -> Job:
+    """Return one job without its ``params``, which may be long, for whoever looks often; raises NotFound."""
+    row = connection.execute(_select(jobs.c.params).where(jobs.c.id == job_id)).mappings().one_or_none()
+    return job_from({**row, "params": {}}) if row is not None else get(connection, job_id)
 
 
 def find(connection: Connection, start: str) -> Job:
@@ -212,9 +218,9 @@ def fail(connection: Connection, job_id: str, error: dict[str, Any]) -> None:
 
 
 def lock(connection: Connection, job_id: str) -> Job:
-    """Hold the job's row until the transaction ends, so that its steps can be counted, and return the job."""
+    """Hold the job's row until the transaction ends, so that its steps can be counted, and return the job without its params."""
     connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id).with_for_update())
-    return get(connection, job_id)
+    return glance(connection, job_id)
 
 
 def open_phase(connection: Connection, job_id: str, phase: int, *, delayed: bool = True) -> None:
@@ -234,7 +240,7 @@ def succeed(connection: Connection, job_id: str) -> None:
     _end(connection, job_id, JobState.SUCCEEDED)
 
 
-def job_from(row: RowMapping) -> Job:
+def job_from(row: Mapping[Any, Any]) -> Job:
     """Return the job of a row of the selection that this module makes."""
     names = set(Job.__dataclass_fields__) - {"limits", "state"}
     limits = Limits(seconds=row["limit_seconds"], memory_mb=row["limit_memory_mb"], tries=row["limit_tries"])
@@ -248,14 +254,15 @@ def _end(connection: Connection, job_id: str, state: JobState, error: dict[str, 
     connection.execute(ended.values(state=state, error=error, finished_at=now))
 
 
-def _select() -> sa.Select[Any]:
+def _select(*without: sa.Column[Any]) -> sa.Select[Any]:
     done = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id, job_steps.c.state == StepState.DONE)
     every = sa.select(sa.func.count()).where(job_steps.c.job_id == jobs.c.id)
     running = sa.select(sa.func.sum(job_steps.c.done)).where(
         job_steps.c.job_id == jobs.c.id, job_steps.c.state == StepState.LEASED
     )
     counts = {"steps_done": done, "steps_total": every, "running_done": running}
-    return sa.select(jobs, *(query.scalar_subquery().label(label) for label, query in counts.items()))
+    columns = [column for column in jobs.c if column.name not in {each.name for each in without}]
+    return sa.select(*columns, *(query.scalar_subquery().label(label) for label, query in counts.items()))
 
 
 def _by_key(connection: Connection, key: str) -> Job | None:

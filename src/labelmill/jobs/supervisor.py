@@ -142,7 +142,7 @@ class Supervisor:
         moment = clock.monotonic()
         child.seen = {(step.id, step.attempt): child.seen.get((step.id, step.attempt), moment) for step in child.held}
         for step in child.held:
-            excess = limits.excess(step, moment - child.seen[step.id, step.attempt], pid)
+            excess = limits.excess(step, moment - child.seen[step.id, step.attempt], limits.memory_of(pid))
             if excess:
                 log.error("worker killed", job=step.job_id, step=step.key, code=excess[0], reason=excess[1])
                 child.killed_for = excess

@@ -146,7 +146,7 @@ class WorkerProcess:
 
     def _has_ended(self, job_id: str) -> bool:
         with self.database.read() as connection:
-            return service.get(connection, job_id).ended
+            return service.glance(connection, job_id).ended
 
 
 def describe(error: BaseException, error_id: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from labelmill.jobs import presence
 from labelmill.jobs import service as jobs
 from labelmill.jobs.console import follow
 from labelmill.jobs.inline import require_success
+from labelmill.labeltasks import options, service
 from labelmill.labeltasks import report as reports
-from labelmill.labeltasks import service
 from labelmill.labeltasks.filters import Filter, load_filter, parse_action
 from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, USUAL_TEXT
 from labelmill.rules import service as rule_sets
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at label tasks, their samples and what they left out.")
 
-_SOURCE = "posts.csv, posts.parquet, posts.jsonl, 'posts/*.csv', a folder, posts.db::table, a database URL with ::table, or @connection::table."
 #: Names that an error lists.
 MOST_NAMES = 20
 TaskId = Annotated[str, typer.Argument(help="The task's id, or its first characters.")]
@@ -37,49 +36,30 @@ TaskId = Annotated[str, typer.Argument(help="The task's id, or its first charact
 
 def label(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(help=f"What to label: {_SOURCE}")],
-    rules: Annotated[
-        list[str],
-        typer.Option(help="A rule set: a folder, a .csv or .json file, or the name of a stored one; may be repeated."),
-    ],
-    out: Annotated[str, typer.Option(help="Where results go: a file (.parquet, .csv, .tsv, .jsonl) or a database.")],
-    text_column: Annotated[
-        list[str] | None,
-        typer.Option(help="The column to label; repeated, the n-th is for the n-th rule set.  [usual: content]"),
-    ] = None,
-    id_column: Annotated[
-        str | None, typer.Option(help="The column that names a row; else rows are numbered.  [usual: id]")
-    ] = None,
-    source_column: Annotated[str | None, typer.Option(help="The column with the source id.  [usual: s_id]")] = None,
-    author_column: Annotated[str | None, typer.Option(help="The column with the author.  [usual: author]")] = None,
-    time_column: Annotated[str | None, typer.Option(help="The column with the time.  [usual: post_time]")] = None,
-    where_start: Annotated[str | None, typer.Option(help="Label rows from this time on; UTC unless it has a zone.")] = None,
-    where_end: Annotated[str | None, typer.Option(help="Label rows before this time; UTC unless it has a zone.")] = None,
-    source_map: Annotated[Path | None, typer.Option(help="A JSON file: from names to lists of source ids.")] = None,
-    unmapped: Annotated[
-        str, typer.Option(help="Sources that are not in the map: own (results go by the id) or leave-out (counted only).")
-    ] = "own",
-    filters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter", help="Before labelling: delete=RULES or alter=RULES, on a column as delete:COLUMN=RULES; in this order."
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="What the results are called where there is no source map.")] = None,
-    production_prefix: Annotated[
-        str, typer.Option(help="What the names of production tables begin with.")
-    ] = "wh_panel_mapping_",
-    production_after: Annotated[float, typer.Option(min=0, help="Seconds between the last result and production.")] = 0.0,
-    production_tie: Annotated[
-        str, typer.Option(help="Authors with equally many records of two labels: drop or keep.")
-    ] = "drop",
-    encoding: Annotated[str | None, typer.Option(help="The encoding of a text file; else it is detected.")] = None,
-    separator: Annotated[str | None, typer.Option(help="What separates the fields of a CSV file; else it is detected.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-    step_rows: Annotated[int, typer.Option(min=1, help="Rows of one committed step.")] = STEP_ROWS,
-    batch_rows: Annotated[int, typer.Option(min=1, help="Rows that are in memory at one time.")] = BATCH_ROWS,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the task, unless workers are running.")] = 1,
-    queue: Annotated[str, typer.Option(help="Which workers may take the task, where some are running.")] = "default",
+    source: options.Source,
+    rules: options.RuleSets,
+    out: options.Out,
+    text_column: options.TextColumns = None,
+    id_column: options.IdColumn = None,
+    source_column: options.SourceColumn = None,
+    author_column: options.AuthorColumn = None,
+    time_column: options.TimeColumn = None,
+    where_start: options.Start = None,
+    where_end: options.End = None,
+    source_map: options.SourceMap = None,
+    unmapped: options.Unmapped = "own",
+    filters: options.Filters = None,
+    name: options.ResultName = None,
+    production_prefix: options.ProductionPrefix = "wh_panel_mapping_",
+    production_after: options.ProductionAfter = 0.0,
+    production_tie: options.ProductionTie = "drop",
+    encoding: options.Encoding = None,
+    separator: options.Separator = None,
+    overwrite: options.Overwrite = False,
+    step_rows: options.StepRows = STEP_ROWS,
+    batch_rows: options.BatchRows = BATCH_ROWS,
+    workers: options.Workers = 1,
+    queue: options.Queue = "default",
     json: JsonOption = False,
 ) -> None:
     """Label the rows of a table or a file with rules."""

@@ -70,25 +70,26 @@ def production(results: pl.DataFrame, tie: str) -> tuple[pl.DataFrame, int]:
     (``tie`` is ``drop``) or all kept. Records at the same moment are told apart by their place in the source.
     """
     label = [*_AUTHOR, "group", "panel"]
-    known = results.with_row_index("row").filter(pl.col("source_author").is_not_null())
     # Only the keys and the row numbers are sorted and grouped; the rows that win are fetched at the end, in the order of the source.
-    in_time = known.select(*label, "create_time", "place", "again", "row").sort("create_time", "place", maintain_order=True)
+    keys = results.select(*label, "create_time", "place", "again").with_row_index("row")
+    known = keys.filter(pl.col("source_author").is_not_null())
+    # Most authors have one record, which wins alone. Those who only share their hash with another are looked at with the rest.
+    alone = known.select(pl.col("name").hash(seed=1) ^ pl.col("source_author").hash(seed=2)).to_series().is_unique()
+    in_time = known.filter(~alone).sort("create_time", "place", maintain_order=True)
     counted = in_time.group_by(label).agg(pl.col("row").last(), records=(~pl.col("again")).sum())
     best = pl.col("records") == pl.col("records").max().over([*_AUTHOR, "group"])
     winners = counted.filter(best).with_columns(rivals=pl.len().over([*_AUTHOR, "group"]))
     tied = winners.filter(pl.col("rivals") > 1).select([*_AUTHOR, "group"]).n_unique()
     kept = winners if tie == "keep" else winners.filter(pl.col("rivals") == 1)
-    return results[kept["row"].sort()], tied
+    return results[pl.concat([known["row"].filter(alone), kept["row"]]).sort()], tied
 
 
-def by_bucket(results: pl.DataFrame, buckets: int) -> pl.DataFrame:
-    """Return results with the column ``bucket``, sorted by it: all rows of one author have the same of ``buckets`` numbers.
-
-    Rows without an author are in the first.
-    """
-    own = pl.col("source_author").hash(seed=7) % buckets
-    numbered = results.with_columns(bucket=own.fill_null(0).cast(pl.UInt32))
-    return numbered if buckets == 1 else numbered.sort("bucket", maintain_order=True)
+def by_bucket(results: pl.DataFrame, buckets: int) -> list[pl.DataFrame]:
+    """Return results in ``buckets`` parts: all rows of one author are in the same. Rows without an author are in the first."""
+    if buckets == 1:
+        return [results]
+    bucket = (results["source_author"].hash(seed=7) % buckets).fill_null(0)
+    return [results.filter(bucket == number) for number in range(buckets)]
 
 
 def with_memory(figures: Figures, peak_memory_mb: float) -> Figures:

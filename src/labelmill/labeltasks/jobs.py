@@ -61,7 +61,7 @@ class LabelTaskSteps:
 
     def kind(self) -> JobKind:
         handlers = {"clear": self.clear, "plan": self.plan, "label": self.label, "settle": self.settle, "finish": self.finish}
-        follower = StateFollower(self._database, self._places)
+        follower = StateFollower(self._database, self._places, self._open)
         return JobKind(name=KIND, handlers=handlers, follower=follower, close_idle=self._open.close_idle)
 
     def clear(self, context: StepContext) -> StepResult:
@@ -126,7 +126,7 @@ class LabelTaskSteps:
         results = labelling.results()
         with self._output(context, task) as output:
             buckets = context.payload["buckets"]
-            workplace.write_step(step, results, labelling.authors(), buckets=buckets, keep_order=output.keeps_order)
+            workplace.write_step(step, results, labelling.authors(buckets), keep_order=output.keeps_order)
             passing("label-task.part-kept")
             output.write_results(step, results, context.fence)
         figures = with_memory(labelling.figures + Figures(rows_rejected=rejected), peak_memory_mb())
@@ -136,11 +136,11 @@ class LabelTaskSteps:
         """Make the production rows of one bucket of authors, whose every result is there, and count its authors."""
         task, workplace = self._task(context), self._workplace(context)
         _check_version(context.payload)
-        bucket = context.payload["bucket"]
+        bucket, buckets = context.payload["bucket"], context.payload["buckets"]
         workplace.require_labelled(self._label_steps(context))
-        rows, ties = production(workplace.labels(bucket), task.production_tie)
+        rows, ties = production(workplace.labels(bucket, buckets), task.production_tie)
         context.report(0)
-        counted = authors.count(workplace.authors(bucket, context.payload["buckets"]), Names(task))
+        counted = authors.count(workplace.authors(bucket, buckets), Names(task))
         with self._output(context, task) as output:
             if output.keeps_order:
                 workplace.write_production(bucket, rows)

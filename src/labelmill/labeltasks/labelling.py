@@ -69,9 +69,9 @@ class Labelling:
         """Return the part's results as ``PART_SCHEMA`` says, in the order of the source."""
         return pl.concat([PART_SCHEMA.to_frame(), *self._results])
 
-    def authors(self) -> pl.DataFrame:
-        """Return the part's distinct authors (see ``labelmill.labeltasks.authors``)."""
-        return authors.distinct(self._authors)
+    def authors(self, buckets: int) -> list[pl.DataFrame]:
+        """Return the part's authors by bucket (see ``labelmill.labeltasks.authors``)."""
+        return authors.spread(self._authors, buckets)
 
     def _see_authors(self, rows: pl.DataFrame) -> None:
         """Count rows and authors by name, whatever becomes of them: they are what rates are taken of."""
@@ -107,7 +107,7 @@ class Labelling:
             runs.append(run)
             labels = run.frame.with_columns(pl.col("group").replace("", own)) if own else run.frame
             found.append(self._as_results(rows, text, labels))
-        results = self._names.attach(_joined(found)).select(PART_SCHEMA.names())
+        results = _joined(found).select(PART_SCHEMA.names())
         self._results.append(results)
         several = len(runs) > 1
         self.figures += Figures(
@@ -120,9 +120,14 @@ class Labelling:
         )
 
     def _as_results(self, rows: pl.DataFrame, text: pl.Series, labels: pl.DataFrame) -> pl.DataFrame:
+        # Names come first: a row whose source has several of them is then copied once, not once more for each.
+        sources = pl.DataFrame([rows["source"].gather(labels["row"]), pl.int_range(labels.height, eager=True).alias("at")])
+        named = self._names.attach(sources)
+        labels = labels[named["at"]]
         hit = rows[labels["row"]]
         author = pl.col("author")
         return pl.concat([hit, labels.select("group", "match_meta", panel="label")], how="horizontal").with_columns(
+            named["name"],
             text.gather(labels["row"]).alias("match_content"),
             task_id=pl.lit(self._task_id),
             source_author=pl.col("source").fill_null("") + "_" + author if self._task.columns.source is not None else author,
@@ -159,7 +164,7 @@ def _joined(found: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if len(found) == 1:
         return found[0].with_columns(again=pl.lit(value=False))
     both = pl.concat(found)
-    first = pl.struct("place", "group", "panel").is_first_distinct()
+    first = pl.struct("place", "name", "group", "panel").is_first_distinct()
     return both.with_columns(again=~first).sort("place", maintain_order=True)
 
 

@@ -24,8 +24,8 @@ MOST_UNMAPPED = 1000
 LONGEST_NAME = 63
 #: Rows of one committed step: a few seconds of work.
 STEP_ROWS = 200_000
-#: Rows of a frame: small enough that long texts stay within the memory bound.
-BATCH_ROWS = 65_536
+#: Rows of a frame: small enough that long texts stay within the memory bound, and a step is some whole frames.
+BATCH_ROWS = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)

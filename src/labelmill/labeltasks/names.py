@@ -33,9 +33,15 @@ class Names:
         """Return ``frame`` with the column ``name``; rows of an id with several names are repeated, of one without left out."""
         if self._only is not None:
             return frame.with_columns(pl.lit(self._only).alias("name"))
+        # Rows are many and ids are few: how an id is named is found once, not for each of its rows.
+        named = self._named(frame.select(pl.col("source").unique()))
+        return frame.join(named, on="source", how="inner", nulls_equal=True, maintain_order="left")
+
+    def _named(self, sources: pl.DataFrame) -> pl.DataFrame:
+        """Return the names of source ids, which are given once each."""
         if self._drops_unmapped:
-            return frame.join(self._map, on="source", how="inner", maintain_order="left")
-        joined = frame.join(self._map, on="source", how="left", nulls_equal=True, maintain_order="left")
+            return sources.join(self._map, on="source", how="inner", maintain_order="left_right")
+        joined = sources.join(self._map, on="source", how="left", nulls_equal=True, maintain_order="left_right")
         return joined.with_columns(pl.coalesce("name", self._own_name()))
 
     def _own_name(self) -> pl.Expr:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 from labelmill.db.bulk.sink import check_target, concat_parts, write_file
 from labelmill.errors import BadInput
 from labelmill.labeltasks.frames import FILE_COLUMNS, FILE_SCHEMA
-from labelmill.labeltasks.table_output import TableOutput, unfenced
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
@@ -88,9 +87,10 @@ class FileOutput:
             passing("label-task.file-written")
         return [str(path) for path in parts]
 
-    def clear(self, fence: Callable[[], None] = unfenced) -> list[str]:
+    def clear(self, fence: Callable[[], None] | None = None) -> list[str]:
         """Leave the files: they appear at the end only, and a task that begins again replaces its own."""
-        fence()
+        if fence is not None:
+            fence()
         return []
 
     def close(self) -> None:
@@ -105,4 +105,7 @@ def make_output(places: Places, task: LabelTask, task_id: str) -> Output:
     sink = places.sink(task)
     if sink.is_file and sink.path is not None:
         return FileOutput(sink.path, places.source(task), task)
+    # A task whose results are files need not wait until all is loaded that writes tables.
+    from labelmill.labeltasks.table_output import TableOutput
+
     return TableOutput(sink, places.source(task), task, task_id)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from labelmill.db.bulk.postgresql_adbc import BinaryInsert
 from labelmill.db.types import Json, LongText, Real, UtcTime, Whole, name
 from labelmill.errors import BadSource, Conflict
-from labelmill.labeltasks.frames import RESULT_COLUMNS
+from labelmill.labeltasks.frames import RESULT_COLUMNS, RESULT_SCHEMA
 from labelmill.labeltasks.model import LONGEST_NAME
 
 if TYPE_CHECKING:
@@ -88,10 +89,24 @@ class ResultTables:
 
     def make(self, connection: Connection, tables: Sequence[sa.Table], where: str) -> None:
         """Create what is missing, in a transaction of its own; raises Conflict for a table that is somebody else's."""
-        self.check(sa.inspect(connection), tables, where)
+        there = self.check(sa.inspect(connection), tables, where)
         connection.rollback()
-        for table in tables:
-            _create(connection, table)
+        # Each commit waits for the disk. In one order: workers that make the same tables must not wait for each other in a ring.
+        missing = sorted((table for table in tables if table.name not in there), key=lambda table: table.name)
+        if not _created(connection, missing):
+            for table in missing:
+                _create(connection, table)
+
+    def of_own_types(self, connection: Connection, tables: Sequence[sa.Table]) -> list[str]:
+        """Return the names of those of ``tables`` whose columns take results in binary form: they have the types that we give them."""
+        found = sa.inspect(connection).get_multi_columns(self._metadata.schema, [table.name for table in tables])
+        connection.rollback()
+        kinds = {name: {column["name"]: column["type"] for column in columns} for (_, name), columns in found.items()}
+        return [
+            name
+            for name, kind in kinds.items()
+            if all(each in kind and BinaryInsert.takes(kind[each], dtype) for each, dtype in RESULT_SCHEMA.items())
+        ]
 
     def seal(self, connection: Connection, tables: Sequence[sa.Table]) -> None:
         """Give tables of results their index where it is missing: made by hand, or MariaDB's worker was killed before it."""
@@ -107,8 +122,8 @@ class ResultTables:
             if wanted and not any(each[: len(wanted)] == wanted for each in known):
                 _index(connection, table, wanted, unique=self._one_key and len(wanted) > 1)
 
-    def check(self, inspector: sa.Inspector, tables: Sequence[sa.Table], where: str) -> None:
-        """Raise BadSource for a name that no database takes, Conflict where a table exists and is not one of a label task."""
+    def check(self, inspector: sa.Inspector, tables: Sequence[sa.Table], where: str) -> set[str]:
+        """Return which tables exist; raise BadSource for a name that no database takes, Conflict for a table that is no label task's."""
         for table in tables:
             self._check_name(inspector, table)
         found = inspector.get_multi_columns(self._metadata.schema, [table.name for table in tables])
@@ -116,6 +131,7 @@ class ResultTables:
         for table in tables:
             if table.name in columns:
                 _check_columns(table, columns[table.name], where)
+        return set(columns)
 
     def _check_name(self, inspector: sa.Inspector, table: sa.Table) -> None:
         if len(table.name.encode()) > LONGEST_NAME:
@@ -155,6 +171,18 @@ def _index(connection: Connection, table: sa.Table, columns: Sequence[str], *, u
         connection.rollback()
         if index.name not in names:
             raise
+
+
+def _created(connection: Connection, tables: Sequence[sa.Table]) -> bool:
+    """Create tables at one go and return whether all went well: another worker may make one of them at this very moment."""
+    try:
+        with connection.begin():
+            for table in tables:
+                table.create(connection, checkfirst=False)
+    except DBAPIError:
+        connection.rollback()
+        return False
+    return True
 
 
 def _create(connection: Connection, table: sa.Table) -> None:

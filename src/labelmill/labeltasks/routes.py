@@ -9,10 +9,10 @@ import orjson
 from fastapi import Path, Query, Request, Response
 
 from labelmill.accounts import Action, require
-from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented
+from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented, spreadsheet
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import Job, JobState, Limits
-from labelmill.labeltasks import intake, service, spreadsheet
+from labelmill.labeltasks import intake, service
 from labelmill.labeltasks import report as reports
 from labelmill.labeltasks.model import LabelTask
 from labelmill.labeltasks.schemas import (
@@ -49,11 +49,8 @@ CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 def start_label_task(app: TheApp, actor: SignedIn, once: TheOnce, new: NewLabelTask) -> Response:
     """Queue a task that labels a table or a file. What cannot be done is said at once, with the `field` at fault."""
     require(actor, Action.START_LABEL_TASK)
-    try:
-        # A repetition gets its answer without another look: what the first one wrote would now be in its way.
-        answer = once.run(_not_ready, status=202)
-    except _NotReadyError:
-        answer = _started(app, actor, once, new, intake.prepared(app, new))
+    # A repetition gets its answer without another look: what the first one wrote would now be in its way.
+    answer = once.repeated() or _started(app, actor, once, new, intake.prepared(app, new))
     task_id = orjson.loads(bytes(answer.body))["id"]
     app.runtime.wake(task_id)
     answer.headers["Location"] = f"/v1/label-tasks/{task_id}"
@@ -180,14 +177,6 @@ def retry_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTask
     job = app.database.transact(jobs.retry, task_id)
     app.runtime.wake(task_id)
     return shown(app.settings, job)
-
-
-class _NotReadyError(Exception):
-    """The request is new: its task must be prepared before the transaction."""
-
-
-def _not_ready(_connection: Connection) -> LabelTaskOut:
-    raise _NotReadyError
 
 
 def _started(app: App, actor: Actor, once: Once, new: NewLabelTask, task: LabelTask) -> Response:

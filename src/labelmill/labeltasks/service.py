@@ -18,7 +18,6 @@ from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.jobs import CLEAR, KIND, PLAN
 from labelmill.labeltasks.model import BATCH_ROWS, STEP_ROWS, Columns, Labeller, LabelTask, choose_columns, utc
 from labelmill.labeltasks.outputs import make_output
-from labelmill.labeltasks.table_sample import sample_tables
 from labelmill.labeltasks.workplace import Workplace
 from labelmill.rules import compile_rules, from_dict, to_dict
 
@@ -207,6 +206,8 @@ def sample_sink(
     places: Places, sink: dict[str, Any], task_id: str, names: Sequence[str], **options: Any
 ) -> list[dict[str, Any]]:
     """Return rows that a task wrote to the tables of a sink, drawn at random (see ``table_sample``): also of tasks that others ran."""
+    from labelmill.labeltasks.table_sample import sample_tables
+
     return sample_tables(places.locate(sink, write=True), task_id, names, **options)
 
 

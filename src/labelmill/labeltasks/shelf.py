@@ -80,7 +80,7 @@ class Arrival:
 
     def __init__(self, settings: Settings, path: str) -> None:
         self._target = _checked_target(settings, path)
-        self._path = path
+        self.path = path
         self._size = 0
         if self._target.exists():
             raise self._taken()
@@ -90,14 +90,14 @@ class Arrival:
             self._file: BinaryIO = self._temporary.open("xb")
 
     def write(self, chunk: bytes) -> None:
-        with _storing(self._path):
+        with _storing(self.path):
             self._file.write(chunk)
         self._size += len(chunk)
 
     def finish(self) -> None:
         if not self._size:
-            raise BadFile("The file is empty.", where=self._path, way_out="Send the file as the body.")
-        with _storing(self._path):
+            raise BadFile("The file is empty.", where=self.path, way_out="Send the file as the body.")
+        with _storing(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -114,7 +114,7 @@ class Arrival:
             self._temporary.rename(self._target)
 
     def _taken(self) -> Conflict:
-        return Conflict("There is a file of this name already.", where=self._path, way_out="Take another name.")
+        return Conflict("There is a file of this name already.", where=self.path, way_out="Take another name.")
 
     def __enter__(self) -> Self:
         return self

@@ -15,9 +15,7 @@ from labelmill.errors import BadSource
 from labelmill.jobs import service as jobs
 from labelmill.jobs.tables import jobs as job_table
 from labelmill.labeltasks.model import LabelTask
-from labelmill.labeltasks.result_tables import ResultTables
 from labelmill.labeltasks.state import first_state, state_of
-from labelmill.labeltasks.table_output import connected, writing
 from labelmill.labeltasks.tables import label_task_states
 from labelmill.triggers import passing
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from labelmill.db.bulk.location import Location
     from labelmill.db.database import Database
+    from labelmill.labeltasks.openings import Openings
     from labelmill.labeltasks.places import Places
 
 
@@ -39,6 +38,9 @@ class StateTable:
     """
 
     def __init__(self, location: Location, table_name: str) -> None:
+        # Loaded here only, as in ``outputs``: a task whose results are files has no such table.
+        from labelmill.labeltasks.result_tables import ResultTables
+
         if location.url is None:
             raise BadSource("This is not a database.", where=str(location))
         check_database_sink(location)
@@ -120,6 +122,8 @@ class StateTable:
 
     @contextmanager
     def _reporting(self) -> Iterator[Connection]:
+        from labelmill.labeltasks.table_output import connected, writing
+
         with connected(self._engine, self._location) as connection, writing(self._location):
             yield connection
 
@@ -127,9 +131,11 @@ class StateTable:
 class StateFollower:
     """Keeps the state tables of label tasks level with their jobs (a ``labelmill.jobs.registry.Follower``)."""
 
-    def __init__(self, database: Database, places: Places) -> None:
+    def __init__(self, database: Database, places: Places, openings: Openings) -> None:
         self._database = database
         self._places = places
+        # A connection of its own for each step would cost more than what is written.
+        self._open = openings
 
     def due(self) -> Sequence[str]:
         states = label_task_states
@@ -143,7 +149,7 @@ class StateFollower:
                 return
             job, steps = jobs.get(connection, job_id), jobs.list_steps(connection, job_id)
         task = LabelTask.from_params(job.params)
-        with open_state(self._places, task) as table:
+        with self._open.use(job_id, "state", lambda stack: stack.enter_context(open_state(self._places, task))) as table:
             if table is not None:
                 table.write(state_of(job, task, steps, clock.now()))
         passing("label-task.state-written")

@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from labelmill import clock
 from labelmill.db.bulk.database_sink import check_database_sink
 from labelmill.db.bulk.insert import insert_frame
+from labelmill.db.bulk.postgresql_adbc import BinaryInsert, NotInserted
 from labelmill.db.bulk.sql_source import explain
 from labelmill.db.engine import make_engine
+from labelmill.db.turns import turn
 from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
 from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.names import UNKNOWN
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from labelmill.db.bulk.location import Location
     from labelmill.labeltasks.model import LabelTask
     from labelmill.labeltasks.workplace import Workplace
+
+
+log = structlog.get_logger(__name__)
 
 
 def unfenced() -> None:
@@ -47,12 +53,16 @@ class TableOutput:
         self._task = task
         self._task_id = task_id
         self._engine = make_engine(location.url, foreign=location.path is None or location.path.exists())
+        self._turn = turn(location.path)
         self._tables = ResultTables(
             location.schema, named_by="name" if task.source_map is None else "source map",
             one_key=location.format == "postgresql",
         )  # fmt: skip
         #: The tables that are known to be there.
         self._made: set[str] = set()
+        #: Those of them that have the types that we give them: somebody may have made one by hand.
+        self._plain: set[str] = set()
+        self._binary = BinaryInsert(self._engine) if location.format == "postgresql" else None
 
     def check(self) -> None:
         check_database_sink(self._location)
@@ -100,10 +110,12 @@ class TableOutput:
         return there
 
     def close(self) -> None:
+        if self._binary is not None:
+            self._binary.close()
         self._engine.dispose()
 
     def _write(self, step: str, rows: pl.DataFrame, prefix: str, fence: Callable[[], None]) -> None:
-        parts = rows.partition_by("name", as_dict=True)
+        parts = {key: part.select(RESULT_COLUMNS) for key, part in rows.partition_by("name", as_dict=True).items()}
         tables = {str(key[0]): self._tables.results(prefix + str(key[0])) for key in parts}
         with self._connected() as connection, writing(self._location):
             self._make(connection, list(tables.values()))
@@ -129,15 +141,37 @@ class TableOutput:
         if self._is_written(connection, step):
             return
         connection.rollback()
-        with connection.begin():
-            ledger = {"task_id": self._task_id, "step": step, "rows": rows, "written_at": clock.now()}
-            ledger["tables"] = [table.name for table, _ in parts]
-            connection.execute(sa.insert(self._tables.ledger).values(ledger))
-            for table, part in parts:
-                insert_frame(connection, table, part.select(RESULT_COLUMNS))
-            passing("label-task.rows-inserted")
-            fence()
+        ledger = {"task_id": self._task_id, "step": step, "rows": rows, "written_at": clock.now()}
+        ledger["tables"] = [table.name for table, _ in parts]
+        note = sa.insert(self._tables.ledger).values(ledger)
+        if not self._inserted_binary(note, parts, fence):
+            # What the quick way was refused is told here, or was written after all.
+            if self._is_written(connection, step):
+                return
+            connection.rollback()
+            with self._turn, connection.begin():
+                connection.execute(note)
+                for table, part in parts:
+                    insert_frame(connection, table, part)
+                passing("label-task.rows-inserted")
+                fence()
         passing("label-task.rows-committed")
+
+    def _inserted_binary(self, note: sa.Insert, parts: list[tuple[sa.Table, pl.DataFrame]], fence: Callable[[], None]) -> bool:
+        """Insert by the quick way of a PostgreSQL server and return whether it could."""
+        if self._binary is None or not all(table.name in self._plain for table, _ in parts):
+            return False
+        try:
+            with self._binary.transaction():
+                self._binary.execute(note)
+                for table, part in parts:
+                    self._binary.append(table, part)
+                passing("label-task.rows-inserted")
+                fence()
+        except NotInserted as error:
+            log.info("rows are inserted one way only", reason=str(error))
+            return False
+        return True
 
     def _is_written(self, connection: Connection, step: str) -> bool:
         ledger = self._tables.ledger
@@ -153,6 +187,8 @@ class TableOutput:
         for table in missing:
             self._refuse_source(table)
         self._tables.make(connection, missing, str(self._location))
+        if self._binary is not None:
+            self._plain.update(self._tables.of_own_types(connection, missing))
         self._made.update(table.name for table in missing)
 
     def _refuse_source(self, table: sa.Table) -> None:

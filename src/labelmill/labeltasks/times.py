@@ -63,7 +63,8 @@ def _from_numbers(values: pl.Series) -> pl.Series:
 
 def _from_text(values: pl.Series) -> pl.Series:
     """Read the usual spelling first, and only what is left as the others."""
-    moments = values.str.to_datetime(_USUAL, strict=False, time_unit="us")
+    # Times hardly repeat: to look each up among the last ones costs as much as to read it.
+    moments = values.str.to_datetime(_USUAL, strict=False, time_unit="us", cache=False)
     if moments.null_count() == values.null_count():
         return moments
     text = _plain(values.set(moments.is_not_null(), None))

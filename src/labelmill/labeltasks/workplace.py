@@ -12,11 +12,11 @@ import polars as pl
 
 from labelmill.errors import Unavailable
 from labelmill.ids import new_id
-from labelmill.labeltasks import authors
 from labelmill.labeltasks.frames import FILE_COLUMNS, PART_SCHEMA, by_bucket
+from labelmill.labeltasks.segments import read_segment, write_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from labelmill.db.bulk.model import Reject
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Results that are kept for samples, drawn at random: of all, and of each name so that a rare one has some too.
 SAMPLE_ROWS = 1000
 SAMPLE_ROWS_OF_NAME = 200
+_SEGMENTS = ".segments"
 
 
 class Workplace:
@@ -31,27 +32,29 @@ class Workplace:
 
     def __init__(self, root: Path, task_id: str) -> None:
         self.folder = root / "label-tasks" / task_id
+        self._task_id = task_id
 
     @property
     def pieces(self) -> Path:
         """Where a source that cannot be split is spooled to."""
         return self.folder / "pieces"
 
-    def write_step(self, step: str, results: pl.DataFrame, seen: pl.DataFrame, *, buckets: int, keep_order: bool) -> None:
-        """Keep what one label step found, by bucket, the authors it has ``seen``, and a sample.
+    def write_step(self, step: str, results: pl.DataFrame, seen: Sequence[pl.DataFrame], *, keep_order: bool) -> None:
+        """Keep what one label step found, by bucket, the authors it has ``seen`` in each bucket, and a sample.
 
         ``keep_order`` also keeps the results as they stood.
         """
-        self._write_frame("labels", step, by_bucket(results, buckets), groups=buckets)
-        self._write_frame("authors", step, seen, groups=buckets)
-        if keep_order and buckets > 1:
+        # What all rows share need not be kept with each.
+        self._write_segments("labels", step, by_bucket(results.drop("task_id"), len(seen)))
+        self._write_segments("authors", step, seen)
+        if keep_order:
             self._write_frame("results", step, results.select(FILE_COLUMNS))
         sample = _draw(results, seed=zlib.crc32(step.encode()))
         self._write_frame("samples", step, sample)
 
     def require_labelled(self, steps: Sequence[str]) -> None:
         """Raise Unavailable unless the files of all these label steps are here: without some of them rows would be lost in silence."""
-        lacking = [step for step in steps if not (self.folder / "labels" / f"{step}.parquet").is_file()]
+        lacking = [step for step in steps if not (self.folder / "labels" / f"{step}{_SEGMENTS}").is_file()]
         if lacking:
             raise Unavailable(
                 f"The files of {len(lacking)} steps are not here, such as {lacking[0]}.", where=str(self.folder),
@@ -62,18 +65,18 @@ class Workplace:
         """Keep one bucket's production."""
         self._write_frame("production", f"{bucket:05d}", frame.select(FILE_COLUMNS))
 
-    def labels(self, bucket: int) -> pl.DataFrame:
+    def labels(self, bucket: int, buckets: int) -> pl.DataFrame:
         """Return one bucket's results of all steps."""
-        return self._bucket("labels", bucket, PART_SCHEMA).collect()
+        parts = [PART_SCHEMA.to_frame().drop("task_id"), *self._segments("labels", bucket, buckets)]
+        return pl.concat(parts).with_columns(task_id=pl.lit(self._task_id)).select(PART_SCHEMA.names())
 
-    def authors(self, bucket: int, buckets: int) -> list[pl.DataFrame]:
-        """Return one bucket's authors of each step; one that several steps saw stands there several times."""
-        files = _files(self.folder / "authors")
-        return [authors.in_bucket(pl.scan_parquet(file, glob=False), bucket, buckets).collect() for file in files]
+    def authors(self, bucket: int, buckets: int) -> Iterator[pl.DataFrame]:
+        """Yield one bucket's authors of each step."""
+        return self._segments("authors", bucket, buckets)
 
     def results(self) -> list[Path]:
-        """Return the files of the results in the order of the source; they hold at least ``FILE_COLUMNS``."""
-        return _files(self.folder / "results") or _files(self.folder / "labels")
+        """Return the files of the results in the order of the source."""
+        return _files(self.folder / "results")
 
     def production(self) -> list[Path]:
         """Return the files of production, bucket by bucket."""
@@ -127,14 +130,18 @@ class Workplace:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write_frame(self, kind: str, step: str, frame: pl.DataFrame, groups: int = 1) -> None:
-        """Write a frame; one that is sorted by bucket or hash gets about one row group a bucket, which reading a bucket then finds."""
-        rows = max(1, frame.height // groups)
+    def _write_frame(self, kind: str, step: str, frame: pl.DataFrame) -> None:
+        # These files live for as long as the task runs: not worth compressing.
         self._write(
             self.folder / kind / f"{step}.parquet",
-            # These files live for as long as the task runs: not worth compressing.
-            lambda path: frame.write_parquet(path, compression="uncompressed", row_group_size=rows, statistics=groups > 1),
+            lambda path: frame.write_parquet(path, compression="uncompressed", statistics=False),
         )
+
+    def _write_segments(self, kind: str, step: str, frames: Sequence[pl.DataFrame]) -> None:
+        self._write(self.folder / kind / f"{step}{_SEGMENTS}", lambda path: write_segments(path, frames))
+
+    def _segments(self, kind: str, bucket: int, buckets: int) -> Iterator[pl.DataFrame]:
+        return (read_segment(file, bucket, buckets) for file in _files(self.folder / kind, _SEGMENTS))
 
     def _write(self, path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,23 +158,18 @@ class Workplace:
                 f"Cannot write: {getattr(error, 'strerror', None) or error}.", where=str(path.parent), way_out=way_out
             ) from error
 
-    def _bucket(self, kind: str, bucket: int, schema: pl.Schema) -> pl.LazyFrame:
-        files = _files(self.folder / kind)
-        if not files:
-            return schema.to_frame().lazy()
-        return pl.scan_parquet(files, glob=False).filter(pl.col("bucket") == bucket).select(schema.names())
 
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+def _files(folder: Path, ending: str = ".parquet") -> list[Path]:
+    return sorted(folder.glob(f"*{ending}")) if folder.is_dir() else []
 
 
 def _draw(results: pl.DataFrame, seed: int) -> pl.DataFrame:
     """Return the results with the lowest draws, of all and of each name; only these few rows are copied."""
-    draws = results.select("name", "group", draw=pl.col("place").hash(seed=seed)).with_row_index("row").sort("draw", "group")
-    of_names = [part.head(SAMPLE_ROWS_OF_NAME) for part in draws.partition_by("name")]
-    chosen = pl.concat([draws.head(SAMPLE_ROWS), *of_names]).unique("row", maintain_order=True)
-    return results[chosen["row"]].with_columns(chosen["draw"])
+    draws = results.select("name", "group", draw=pl.col("place").hash(seed=seed)).with_row_index("row")
+    by = ("draw", "group")
+    of_names = draws.group_by("name").agg(pl.col("row").bottom_k_by(by, SAMPLE_ROWS_OF_NAME)).explode("row")
+    chosen = pl.concat([draws.bottom_k(SAMPLE_ROWS, by=by)["row"], of_names["row"]]).unique()
+    return results[chosen].with_columns(draws["draw"].gather(chosen))
 
 
 def _flush(path: Path) -> None:

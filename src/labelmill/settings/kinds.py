@@ -89,6 +89,11 @@ def _check_broker(url: str) -> str:
     return _check_host(url)
 
 
+def _check_redis(url: str) -> str:
+    _scheme(url, ("redis", "rediss"))
+    return _check_host(url)
+
+
 def _check_web(url: str) -> str:
     _scheme(url, ("http", "https"))
     return _check_host(url).rstrip("/")
@@ -185,6 +190,7 @@ def _either(words: list[str]) -> str:
 
 Count = Annotated[int, Field(ge=1, le=LARGEST), Accepts(f"a whole number from 1 to {LARGEST}")]
 Workers = Annotated[int, Field(ge=0, le=1024), Accepts("a whole number from 0 to 1024")]
+Processes = Annotated[int, Field(ge=1, le=1024), Accepts("a whole number from 1 to 1024")]
 Memory = Annotated[int, Field(ge=128, le=LARGEST), Accepts(f"a whole number from 128 to {LARGEST}")]
 Port = Annotated[int, Field(ge=1, le=65535), Accepts("a port: a whole number from 1 to 65535")]
 Seconds = Annotated[
@@ -195,6 +201,7 @@ Flag = Annotated[bool, Accepts("true or false")]
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\s\x00-\x1f]+$"), Accepts("text without spaces")]
 DatabaseUrl = Annotated[str, AfterValidator(_check_database), Accepts("the URL of a database")]
 BrokerUrl = Annotated[str, AfterValidator(_check_broker), Accepts("the URL of a broker")]
+RedisUrl = Annotated[str, AfterValidator(_check_redis), Accepts("the URL of a Redis")]
 WebUrl = Annotated[str, AfterValidator(_check_web), Accepts("a URL that begins with http:// or https://")]
 Secret = Annotated[
     SecretStr, AfterValidator(_check_secret), Accepts(f"at least {SECRET_LENGTH} characters that cannot be guessed")
@@ -215,6 +222,9 @@ Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...],
     BeforeValidator(_split),
     Accepts("networks (10.0.0.0/8, 192.168.1.7, ::1) with commas between them"),
+]
+DatasetName = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$"), Accepts("the name or the id of a dataset")
 ]
 CompatStatus = Annotated[Literal["honest", "200"], BeforeValidator(_lower), Accepts("honest or 200")]
 LogLevel = Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 PREFIX = "LABELMILL_"
-LOOP = "Used from the labelling loop on."
+LOOP = "For datasets that `labelmill load` and `labelmill adopt labelforward` make."
 BEATS_IN_A_LEASE = 3
 
 
@@ -48,6 +48,10 @@ def _check_lease(seconds: float, info: ValidationInfo) -> float:
     if seconds < BEATS_IN_A_LEASE * heartbeat:
         raise ValueError(f"it must be at least {BEATS_IN_A_LEASE} times {PREFIX}HEARTBEAT_SECONDS ({heartbeat:g})")
     return seconds
+
+
+def _redis_of(broker_url: str | None) -> str | None:
+    return broker_url if broker_url is not None and broker_url.startswith(("redis://", "rediss://")) else None
 
 
 def _embedded_database(values: dict[str, Any]) -> str:
@@ -93,6 +97,13 @@ class Settings(BaseSettings):
 
     host: Annotated[kinds.Text, About("The address that the web process listens on; 0.0.0.0 for all.")] = "127.0.0.1"
     port: Annotated[kinds.Port, About("The TCP port that the web process listens on.", also=("NODE_PORT",))] = 8700
+    web_processes: Annotated[
+        kinds.Processes,
+        About(
+            "How many web processes share the port under `labelmill up`; more than one is for PostgreSQL and MariaDB.",
+            "processes",
+        ),
+    ] = 1
     public_url: Annotated[
         kinds.WebUrl | None, About("The address that people type, where a proxy stands in front; https makes cookies secure.")
     ] = None
@@ -101,14 +112,28 @@ class Settings(BaseSettings):
     session_idle_minutes: Annotated[kinds.Count, About("A session ends after this time without a request.", "minutes")] = 720
     session_days: Annotated[kinds.Count, About("A session ends after this time in any case.", "days")] = 14
     login_attempts_per_minute: Annotated[
-        kinds.Count, About("How often one address may try to sign in.", "attempts per minute")
+        kinds.Count,
+        About(
+            "How often one address may try to sign in or up; one account may be tried twice as often.", "attempts per minute"
+        ),
     ] = 10
+    audit_days: Annotated[
+        kinds.Count | None,
+        About("Forget entries of the audit log that are older, about once a day; unset keeps them for ever.", "days"),
+    ] = None
+    imports_per_minute: Annotated[
+        kinds.Count, About("How many files one person may send and imports they may begin.", "per minute")
+    ] = 60
 
     log_level: Annotated[kinds.LogLevel, About("The least important messages that are logged.")] = "info"
     log_format: Annotated[kinds.LogFormat, About("Log lines for people (console) or for programs (json).")] = "console"
 
     workers: Annotated[kinds.Workers, About("How many worker processes `labelmill up` starts.", "processes")] = 1
-    queues: Annotated[kinds.Queues, About("The queues that a worker takes jobs from, with commas between them.")] = ("default",)
+    queues: Annotated[kinds.Queues, About("The queues that a worker takes jobs from, with commas between them.")] = (
+        "default",
+        "learner",
+        "predictor",
+    )
     poll_seconds: Annotated[kinds.Seconds, About("How often an idle worker looks for work that is due.", "s")] = 1.0
     heartbeat_seconds: Annotated[kinds.Seconds, About("How often a worker raises its heartbeat counter.", "s")] = 1.0
     lease_seconds: Annotated[
@@ -152,44 +177,62 @@ class Settings(BaseSettings):
     output_schema: Annotated[kinds.Text | None, About("The schema to write to.", also=("OUTPUT_SCHEMA",))] = None
     compat_status: Annotated[
         kinds.CompatStatus,
-        About("The HTTP status of the predecessors' endpoints: as it is meant (honest), or always 200 as they answered (200)."),
+        About("The HTTP status of the predecessors' endpoints: as it is meant (honest), or as they answered (200)."),
     ] = "honest"
+    compat_dataset: Annotated[
+        kinds.DatasetName | None,
+        About("The dataset, by name or id, that LabelForward's endpoints serve. Without it the oldest one of texts."),
+    ] = None
+    redis_url: Annotated[
+        kinds.RedisUrl | None,
+        About(
+            "The Redis whose channels learner and predictor wake those who listen, as LabelForward's did. "
+            "Without it the broker, where that is a Redis.",
+            shown="",
+        ),
+    ] = Field(default_factory=lambda values: _redis_of(values.get("broker_url")))
     compat_trusted_networks: Annotated[
         kinds.Networks,
         About(
-            "Who may call the predecessors' endpoints without a token: networks with commas between them. "
+            "Who may call the Audience API's endpoints without a token: networks with commas between them. "
             "Nobody where it is not set; `labelmill up` takes this machine."
         ),
     ] = ()
 
     batch_size: Annotated[
-        kinds.Count, About(f"How many new majority labels start a training. {LOOP}", "records", ("BATCH_SIZE",))
+        kinds.Count, About(f"How many new annotations start a training. {LOOP}", "annotations", ("BATCH_SIZE",))
     ] = 10
     min_label_count: Annotated[
         kinds.Count,
         About(f"How many annotations a record needs for a majority label. {LOOP}", "annotations", ("MIN_LABEL_COUNT",)),
     ] = 1
     active_learning: Annotated[
-        kinds.Flag, About(f"Whether the classifier chooses the next record. {LOOP}", also=("ACTIVE_LEARNING",))
+        kinds.Flag,
+        About(f"Whether the least certain record comes first, else the most certain. {LOOP}", also=("ACTIVE_LEARNING",)),
     ] = True
-    no_vote: Annotated[kinds.Flag, About(f"Whether one annotation is enough for every record. {LOOP}", also=("NO_VOTE",))] = (
-        False
-    )
+    no_vote: Annotated[
+        kinds.Flag, About(f"Whether a record gets one annotation, else one of every annotator. {LOOP}", also=("NO_VOTE",))
+    ] = False
     uncertainty_threshold: Annotated[
-        kinds.Share, About(f"The confidence below which a record is shown first. {LOOP}", also=("UNCERTAINTY_THRESHOLD",))
+        kinds.Share,
+        About(
+            f"Records predicted `ignored` with this confidence come after all others; 1 turns that off. {LOOP}",
+            also=("UNCERTAINTY_THRESHOLD",),
+        ),
     ] = 0.2
     data_path: Annotated[
-        kinds.AnyPath | None, About(f"A JSON file of texts to import at the first start. {LOOP}", also=("DATA_PATH",))
+        kinds.AnyPath | None, About("A file of texts, which `labelmill load` imports.", also=("DATA_PATH",))
     ] = None
     label_path: Annotated[
-        kinds.AnyPath | None, About(f"A JSON file of labels to import at the first start. {LOOP}", also=("LABEL_PATH",))
+        kinds.AnyPath | None, About("A file of labels, which `labelmill load` imports.", also=("LABEL_PATH",))
     ] = None
     accessor_path: Annotated[
         kinds.AnyPath | None,
-        About(f"A JSON file of e-mail addresses to invite at the first start. {LOOP}", also=("ACCESSOR_PATH",)),
+        About("A file of e-mail addresses, which `labelmill load` invites.", also=("ACCESSOR_PATH",)),
     ] = None
     init_data_path: Annotated[
-        kinds.AnyPath | None, About(f"A JSON file of labelled texts to learn from at first. {LOOP}", also=("INIT_DATA_PATH",))
+        kinds.AnyPath | None,
+        About("A file of labelled texts, which `labelmill load` imports to learn from.", also=("INIT_DATA_PATH",)),
     ] = None
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,11 @@ from fastapi.staticfiles import StaticFiles
 
 from labelmill import __version__
 from labelmill.accounts.service import Attempts, Leaps
+from labelmill.annotation import routes as annotation
+from labelmill.db.company import serving
 from labelmill.http import documents
+from labelmill.http.current import Met
+from labelmill.http.quick import Counter
 from labelmill.web import middleware, problems
 from labelmill.web.metrics import Metrics
 from labelmill.web.rendering import Renderer
@@ -33,11 +37,33 @@ ROUTERS = (
     "labelmill.web.jobs.routes",
     "labelmill.connections.routes",
     "labelmill.accounts.routes",
+    "labelmill.accounts.account_routes",
+    "labelmill.accounts.people_routes",
+    "labelmill.datasets.routes",
+    "labelmill.datasets.label_routes",
+    "labelmill.datasets.record_routes",
+    "labelmill.datasets.import_routes",
+    "labelmill.exports.routes",
     "labelmill.compat.audience.routes",
+    "labelmill.compat.labelforward.account_routes",
+    "labelmill.compat.labelforward.routes",
     "labelmill.web.reference",
+    "labelmill.datasets.import_pages",
+    "labelmill.datasets.pages",
+    "labelmill.datasets.record_pages",
+    "labelmill.datasets.settings_pages",
+    "labelmill.exports.pages",
+    "labelmill.learning.pages",
+    "labelmill.annotation.routes",
+    "labelmill.learning.routes",
+    "labelmill.annotation.pages",
+    "labelmill.annotation.grid_pages",
+    "labelmill.annotation.tie_pages",
     "labelmill.rules.pages",
     "labelmill.labeltasks.pages",
     "labelmill.accounts.pages",
+    "labelmill.accounts.account_pages",
+    "labelmill.accounts.people_pages",
     "labelmill.connections.pages",
     "labelmill.web.jobs.pages",
     "labelmill.web.settings_page",
@@ -66,12 +92,16 @@ def create_app(app: App) -> FastAPI:
     )  # fmt: skip
     web.state.labelmill = app
     web.state.metrics = metrics
-    web.state.attempts = Attempts(app.settings.login_attempts_per_minute)
+    web.state.attempts = Attempts(app.database, "sign in", app.settings.login_attempts_per_minute)
+    web.state.imports = Attempts(app.database, "import", app.settings.imports_per_minute)
     web.state.leaps = Leaps()
     web.state.stopping = lambda: False
     problems.install(web)
+    web.state.met = Met()
+    web.state.counter = Counter(app.database)
     for name in ROUTERS:
         web.include_router(import_module(name).router)
+    web.router.routes[:0] = annotation.QUICK
     web.mount("/static", StaticFiles(directory=STATIC), name="static")
     web.state.renderer = Renderer(web)
     web.openapi = lambda: _document(web)  # type: ignore[method-assign]
@@ -79,9 +109,10 @@ def create_app(app: App) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(_web: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(web: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    yield
+    with serving(web.state.labelmill.settings.data_dir), closing(web.state.counter):
+        yield
 
 
 def _document(web: FastAPI) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from labelmill import __version__
 from labelmill.accounts import may
+from labelmill.http.markdown import markdown
 from labelmill.web import formats
 from labelmill.web.translation import LANGUAGES, Translator, language_of
 
@@ -28,13 +29,20 @@ class Place:
     path: str
     text: str
     icon: str
+    #: Pages that belong to it and do not lie below its path.
+    beside: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a page belongs to this entry."""
+        return any(path == own or path.startswith(f"{own}/") for own in (self.path, *self.beside))
 
 
 NAV = (
+    Place("/datasets", "Datasets", "datasets"),
     Place("/label-tasks", "Label tasks", "tasks"),
     Place("/rules", "Rules", "rules"),
     Place("/jobs", "Jobs", "jobs"),
-    Place("/settings", "Settings", "settings"),
+    Place("/settings", "Settings", "settings", beside=("/account", "/people", "/audit")),
 )
 
 
@@ -50,6 +58,7 @@ class Renderer:
         )
         self._environment.globals |= {"version": __version__, "languages": LANGUAGES, "themes": THEMES, "may": may}
         self._environment.filters |= {
+            "markdown": markdown,
             "number": formats.number, "percent": formats.percent, "duration": formats.duration, "moment": formats.moment, "codes": formats.codes,
         }  # fmt: skip
 

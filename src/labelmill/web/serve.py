@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -72,9 +73,21 @@ def serve(settings: Settings) -> None:
         server = uvicorn.Server(config(web, settings))
         # Event streams end by themselves when the server is told to stop; nothing else would end them.
         web.state.stopping = lambda: server.should_exit
-        server.run()
+        server.run(sockets=_shared(settings) if settings.web_processes > 1 else None)
     finally:
         app.close()
+
+
+def _shared(settings: Settings) -> list[socket.socket]:
+    """Return a socket that other web processes may have too: the system deals the connections out among them."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    shared = socket.socket(family, kind, protocol)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind(address)
+    return [shared]
 
 
 def config(web: Any, settings: Settings) -> uvicorn.Config:

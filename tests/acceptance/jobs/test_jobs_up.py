@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -73,6 +74,28 @@ def test_up_serves_the_page_and_works_and_ends_on_a_signal(lab, up):
     psutil.wait_procs(family, timeout=2)
     assert [child for child in family if child.is_running()] == []
     assert lab.alive() == []
+
+
+def test_several_web_processes_share_the_port_and_one_that_dies_comes_again(lab, up):
+    process, port = up("--workers", "0", "--processes", "2")
+    lab.until(lambda: len(listening(process, port)) == 2, seconds=60)
+    first = listening(process, port)
+    psutil.Process(first[0]).kill()
+    assert answers(port) or answers(port)  # a connection that was just dealt out to it may break
+    lab.until(lambda: len(set(listening(process, port)) - {first[0]}) == 2, seconds=60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert not answers(port)
+
+
+def listening(process, port):
+    """Return the ids of the processes below ``process`` that listen on the port."""
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            places = [each for each in child.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+            found += [child.pid] if port in {each.laddr.port for each in places} else []
+    return found
 
 
 def test_nothing_is_left_when_the_parent_is_killed(lab, up):

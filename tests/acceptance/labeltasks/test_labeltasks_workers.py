@@ -14,8 +14,6 @@ import kombu
 import pytest
 
 import task_lab
-from labelmill.db import migrate
-from labelmill.db.engine import make_engine
 from labelmill.jobs import presence, service
 from task_lab import FIGURES, TaskLab
 
@@ -76,11 +74,8 @@ class Cluster:
 @pytest.fixture(params=CLUSTERS)
 def cluster(request: pytest.FixtureRequest, tmp_path: Path, queue_prefix: str) -> Iterator[Cluster]:
     own, posts, runner = request.param.split("-")
-    url, place = (str(request.getfixturevalue(f"{kind}_database")) for kind in (own, posts))
+    url, place = (str(request.getfixturevalue(name)) for name in (f"{own}_migrated", f"{posts}_database"))
     broker = str(request.getfixturevalue(BROKERS[runner]))
-    engine = make_engine(url)
-    migrate.upgrade(engine)
-    engine.dispose()
     task_lab.make_table(place, task_lab.rows(ROWS))
     made = Cluster(
         tmp_path, place, f"{queue_prefix}queue1", LABELMILL_DATABASE_URL=url, LABELMILL_BROKER_URL=broker, LABELMILL_SECRET=SECRET,

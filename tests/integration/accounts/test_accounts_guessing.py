@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import webapp
 from labelmill.accounts import Role
+from labelmill.datasets import service as datasets
+from labelmill.datasets.model import RecordKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +43,23 @@ def test_signing_in_clears_the_count(tmp_path: Path) -> None:
         for _ in range(5):
             good = site.ask("POST", "/sign-in", headers=webapp.SAME_SITE, data={"token": site.token(Role.VIEWER)})
             assert good.status_code == 303
+
+
+def test_somebody_who_sends_too_many_files_is_slowed_and_nobody_else(tmp_path: Path) -> None:
+    with webapp.site(tmp_path, imports_per_minute=2) as site:
+        made = site.app.database.transact(datasets.create, name="posts", kind=RecordKind.TEXT)
+        path = f"/v1/datasets/{made.id}/uploads/posts.csv"
+        statuses = [site.ask("PUT", path, role=Role.MANAGER, content=b"text\nhello\n").status_code for _ in range(2)]
+        refused = site.ask("PUT", path, role=Role.MANAGER, content=b"text\nhello\n")
+        assert (statuses, refused.status_code) == ([201, 201], 429)
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        for call in (
+            "POST /v1/datasets/{id}/imports",
+            "POST /datasets/{id}/import",
+            "POST /datasets/{id}/import/file",
+            "POST /datasets/new",
+        ):
+            method, _, path_of = call.replace("{id}", str(made.id)).partition(" ")
+            assert site.ask(method, path_of, role=Role.MANAGER).status_code == 429, call
+        assert site.ask("PUT", path, role=Role.ADMIN, content=b"text\nhello\n").status_code == 201
+        assert site.ask("PUT", path, content=b"text\nhello\n").status_code == 401

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
+import lent
 from audience_tables import (
     RESULT_ROWS,
     RESULTS_21,
@@ -67,7 +68,7 @@ def v24() -> Callable[[Predecessor], None]:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[bootstrap.App]:
-    made = bootstrap.build(Settings(data_dir=tmp_path / "data", heartbeat_seconds=0.2, lease_seconds=2.0))
+    made = lent.build(Settings(data_dir=tmp_path / "data", heartbeat_seconds=0.2, lease_seconds=2.0))
     yield made
     made.close()
 

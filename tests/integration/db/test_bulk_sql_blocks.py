@@ -16,7 +16,8 @@ from labelmill.db.bulk import sqlite_blocks
 from labelmill.db.bulk.location import parse_location
 from labelmill.db.bulk.open import open_source
 from labelmill.db.bulk.sqlite import SqliteSource
-from labelmill.db.bulk.sqlite_blocks import FIRST_KEY, LAST_KEY, SEPARATOR
+from labelmill.db.bulk.sqlite_blocks import FIRST_KEY, LAST_KEY, SEPARATOR, Blocks
+from labelmill.errors import LabelmillError
 
 TEXT = st.one_of(
     st.none(),
@@ -137,3 +138,48 @@ def test_the_order_is_that_of_the_keys(tmp_path: Path) -> None:
     keys = list(range(2000, 0, -1))
     write(path, [(f"a{key}", None) for key in keys], keys)
     assert [author for author, _ in read(path)[0]] == [f"a{key}" for key in sorted(keys)]
+
+
+def test_an_index_that_holds_what_is_read_does_not_change_the_order(tmp_path: Path) -> None:
+    """SQLite would rather read a small index than the table, and this one runs the other way."""
+    path = tmp_path / "posts.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE posts (key INTEGER PRIMARY KEY, author TEXT, content TEXT)")
+        connection.executemany(
+            "INSERT INTO posts (author, content) VALUES (?, 'x')", [(f"a{number}",) for number in range(2000)]
+        )
+        connection.execute("CREATE INDEX falling ON posts (key DESC, author)")
+        connection.commit()
+    assert read(path, columns=("author",))[0] == [(f"a{number}",) for number in range(2000)]
+
+
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_blocks_stay_small_where_a_crowd_of_keys_follows_thin_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """A block as wide as the ones before it would hold the whole crowd."""
+    monkeypatch.setattr(sqlite_blocks, "FIRST_ROWS", most)
+    monkeypatch.setattr(sqlite_blocks, "MOST_ROWS", most)
+    path = tmp_path / "posts.db"
+    thin = [number * 10**12 for number in range(1, 200)]
+    keys = [*thin, *range(thin[-1] + 1, thin[-1] + 500), *(10**16 + number * 10**12 for number in range(200))]
+    write(path, [(f"a{key}", None) for key in keys], keys)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        frames = [block.frame for block in Blocks("posts", "key", {"author": False}).read(connection)]
+    whole = [frame for frame in frames if frame is not None]
+    assert len(whole) == len(frames)
+    assert pl.concat(whole)["author"].to_list() == [f"a{key}" for key in keys]
+    assert max(frame.height for frame in whole) <= most
+
+
+def test_a_column_that_was_renamed_meanwhile_is_an_error_and_no_text(tmp_path: Path) -> None:
+    """To SQLite a quoted name without its table is a text where there is no such column: every row would hold that name."""
+    path = tmp_path / "posts.db"
+    write(path, [("Tom", "2020"), ("Amy", "2021")])
+    with open_source(parse_location(f"{path}::posts")) as source:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE posts RENAME COLUMN author TO writer")
+            connection.commit()
+        with pytest.raises(LabelmillError, match="no such column"):
+            list(source.read(["author"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -65,9 +67,11 @@ def test_opening_a_table_asks_few_questions(request, kind, most):
             connection.exec_driver_sql(f"CREATE TABLE t{number} (id VARCHAR(20) PRIMARY KEY, at TIMESTAMP NULL)")
     engine.dispose()
     asked = []
+    opener = threading.get_ident()
 
     def note(_connection, _cursor, statement, *_rest):
-        asked.append(statement)
+        if threading.get_ident() == opener:
+            asked.append(statement)
 
     event.listen(sa.Engine, "before_cursor_execute", note)
     try:

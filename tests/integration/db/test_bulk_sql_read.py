@@ -51,6 +51,10 @@ HOSTILE = [
 ]
 
 
+#: What SQLite has not.
+on_servers = pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"], indirect=True)
+
+
 @pytest.fixture
 def engine(database_url):
     engine = make_engine(database_url)
@@ -129,9 +133,8 @@ def test_numbers_bytes_and_nulls_keep_their_type(engine):
     assert sorted(frame.rows(), key=str) == sorted(((row["i"], row["f"], row["b"]) for row in rows), key=str)
 
 
+@on_servers
 def test_decimals_come_as_text_without_loss(engine):
-    if engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no decimals")
     exact = Decimal("12345678901234567890.12345")
     create(engine, "prices", sa.Column("price", sa.Numeric(30, 5)), rows=[{"price": exact}])
     with opened(engine) as source:
@@ -206,12 +209,10 @@ def test_p20_a_source_cannot_write(engine):
 
 def test_p20_a_source_refuses_to_write_on_the_stream_too(postgresql_database):
     """The connection that streams from PostgreSQL is not the one that plans; it may not write either."""
-    from labelmill.db.bulk import postgresql
-
     engine = make_engine(postgresql_database)
     create(engine, "posts", sa.Column("id", sa.Integer), rows=[{"id": 1}])
     with opened(engine, "posts") as source, pytest.raises(Exception, match="read-only"):
-        list(postgresql._stream(source._conninfo(), "DELETE FROM posts RETURNING id"))
+        list(source._stream("DELETE FROM posts RETURNING id"))
     engine.dispose()
 
 

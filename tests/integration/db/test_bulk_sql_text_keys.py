@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.pool import NullPool
 
+from labelmill.db.bulk import postgresql
 from labelmill.db.bulk.location import at_url
 from labelmill.db.bulk.model import Part, TimeRange
+from labelmill.db.bulk.splitting import Ordered
 from labelmill.db.bulk.sql import open_table
 from labelmill.db.engine import make_engine
 from labelmill.errors import BadSource
@@ -230,3 +232,36 @@ class TestEstimates:
         with self.analysed(mariadb, keys) as source:
             found = rows_of(source, source.plan(400))
         assert sorted(key for part in found for key in part) == keys
+
+
+def test_a_large_table_of_postgresql_is_cut_by_the_keys_of_some_of_its_pages(postgresql_database, monkeypatch):
+    """Parts are about as large as asked for and hold every row once, also rows that came after the server counted last."""
+    # Enough pages for chance to leave the bounds below alone (six standard deviations), of a table that is small for a test.
+    monkeypatch.setattr(postgresql, "SAMPLED_PAGES", 40)
+    monkeypatch.setattr(postgresql, "MOST_SAMPLED", 0.5)
+    engine = make_engine(postgresql_database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE posts (id TEXT PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO posts SELECT 'p' || md5(number::text) FROM generate_series(1, 40000) AS number")
+        connection.exec_driver_sql("ANALYZE posts")
+        connection.exec_driver_sql("INSERT INTO posts SELECT 'q' || number FROM generate_series(1, 20000) AS number")
+    with opened(engine) as source:
+        with monkeypatch.context() as walking:
+            walking.setattr(Ordered, "cuts", lambda *_: pytest.fail("the whole key was walked along"))
+            parts = source.plan(15_000)
+        found = rows_of(source, parts)
+    engine.dispose()
+    assert len(parts) in {3, 4, 5, 6}
+    assert sum(map(len, found)) == len({key for part in found for key in part}) == 60_000
+    assert max(map(len, found)) < 30_000
+    assert all(abs(part.rows - 15_000) < 100 for part in parts[:-1])
+
+
+def test_a_table_that_postgresql_never_counted_is_walked_along(postgresql_database):
+    engine = make_engine(postgresql_database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE posts (id TEXT PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO posts SELECT md5(number::text) FROM generate_series(1, 2000) AS number")
+    with opened(engine) as source:
+        assert [part.rows for part in source.plan(900)] == [900, 900, 200]
+    engine.dispose()

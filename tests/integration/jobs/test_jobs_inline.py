@@ -14,7 +14,7 @@ from labelmill.jobs import presence, service
 from labelmill.jobs.inline import has_live_worker, require_success, run_or_watch
 from labelmill.jobs.tables import workers
 
-only_sqlite = pytest.mark.parametrize("lab_url", ["sqlite"], indirect=True)
+only_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 def test_without_workers_the_job_runs_here(lab):

@@ -49,7 +49,7 @@ def scissors(lab):
     thread.join(10)
 
 
-@pytest.mark.parametrize("lab_url", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"], indirect=True)
 def test_p11_jobs_end_with_exact_counts_while_connections_are_cut(lab, scissors):
     jobs = [lab.submit("add", steps=6, each=5, seconds=0.05, tries=50) for _ in range(2)]
     begun = time.monotonic()

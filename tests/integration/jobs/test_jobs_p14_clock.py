@@ -14,7 +14,7 @@ from labelmill.jobs.sweep import Sweep
 JUMPS = [timedelta(hours=1), timedelta(hours=-1), timedelta(days=-1), timedelta(days=1), timedelta()]
 
 
-@pytest.mark.parametrize("lab_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_p14_jumps_of_the_clock_steal_no_lease(lab, monkeypatch):
     """A step runs for two leases, its heart beats, the clock jumps to and fro, three sweeps look: one attempt."""
     real, offset = clock.now, [timedelta()]
@@ -23,16 +23,18 @@ def test_p14_jumps_of_the_clock_steal_no_lease(lab, monkeypatch):
     sweeps = [Sweep(lab.database, lab.runtime.waker, lease_seconds=lab.settings.lease_seconds) for _ in range(3)]
     for sweep in sweeps:
         sweep.start()
-    with lab.worker() as worker:
-        thread = threading.Thread(target=worker.run_next)
-        thread.start()
-        lab.until(lambda: lab.runs(job))
-        jumps = itertools.cycle(JUMPS)
-        while thread.is_alive():
-            offset[0] = next(jumps)
-            thread.join(lab.settings.lease_seconds / 4)
-    for sweep in sweeps:
-        sweep.stop()
+    try:
+        with lab.worker() as worker:
+            thread = threading.Thread(target=worker.run_next)
+            thread.start()
+            lab.until(lambda: lab.runs(job))
+            jumps = itertools.cycle(JUMPS)
+            while thread.is_alive():
+                offset[0] = next(jumps)
+                thread.join(lab.settings.lease_seconds / 4)
+    finally:
+        for sweep in sweeps:
+            sweep.stop()
     assert lab.job(job).state == "succeeded"
     assert [attempt for _, attempt, _ in lab.runs(job)] == [1]
 

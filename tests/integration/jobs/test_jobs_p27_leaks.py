@@ -49,7 +49,7 @@ def test_p27_a_thousand_databases_opened_and_closed(lab):
     assert_flat(cycle, times=times, warm_up=30, allowed_mb=25)
 
 
-@pytest.mark.parametrize("lab_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_p27_a_thousand_workers_come_and_go(lab):
     """A heart's thread, a row, a connection or two: gone each time."""
 
@@ -62,7 +62,7 @@ def test_p27_a_thousand_workers_come_and_go(lab):
     assert lab.alive() == []
 
 
-@pytest.mark.parametrize("lab_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_p27_a_supervisor_that_restarts_its_children_keeps_nothing(lab):
     """Children that die at once are buried whole: no pipe and no zombie stays."""
     import sys

@@ -14,12 +14,10 @@ BROKERS = {"rabbitmq": "rabbitmq_url", "redis": "redis_database"}
 
 
 @pytest.fixture(params=PLACES)
-def place(request, tmp_path, kept_database, queue_prefix):
+def place(request, tmp_path, queue_prefix):
     """Give a lab with one kind of database and one kind of runner, on a queue of its own."""
     kind, runner = request.param.split("-")
-    url = f"sqlite:///{tmp_path / 'labelmill.db'}"
-    if kind != "sqlite":
-        url = kept_database(kind, request.getfixturevalue(f"{kind}_url"))
+    url = request.getfixturevalue(f"{kind}_migrated")
     broker = request.getfixturevalue(BROKERS[runner]) if runner in BROKERS else None
     lab = Lab(url, tmp_path, queues=(f"{queue_prefix}q",), broker_url=broker)
     yield lab

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+import lent
 from labelmill import bootstrap
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.engine import make_engine
@@ -137,7 +138,7 @@ class Mill:
 
 @pytest.fixture
 def mill(tmp_path: Path) -> Iterator[Mill]:
-    app = bootstrap.build(Settings(data_dir=tmp_path / "data", heartbeat_seconds=0.2, lease_seconds=2.0))
+    app = lent.build(Settings(data_dir=tmp_path / "data", heartbeat_seconds=0.2, lease_seconds=2.0))
     yield Mill(app, tmp_path)
     app.close()
 

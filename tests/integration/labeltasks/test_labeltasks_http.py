@@ -446,14 +446,14 @@ TABLE = {
 
 
 @pytest.mark.parametrize("call", TABLE)
-def test_p29_each_route_answers_each_role_as_the_table_says(site: Site, call: str) -> None:
-    http_tasks.write(site, "posts.csv")
+def test_p29_each_route_answers_each_role_as_the_table_says(kept_site: Site, call: str) -> None:
+    http_tasks.write(kept_site, "posts.csv")
     method, _, path = call.partition(" ")
     found = []
     for role in PEOPLE:
-        task_id = http_tasks.start(site).json()["id"]
+        task_id = http_tasks.start(kept_site).json()["id"] if "{task_id}" in path else ""
         asked = {"json": http_tasks.body()} if call == "POST /v1/label-tasks" else {}
-        found.append(site.ask(method, path.replace("{task_id}", task_id), role=role, **asked).status_code)
+        found.append(kept_site.ask(method, path.replace("{task_id}", task_id), role=role, **asked).status_code)
     assert tuple(found) == TABLE[call]
 
 

@@ -20,10 +20,25 @@ from labelmill.jobs.inline import run_or_watch
 from labelmill.jobs.presence import new_worker_id
 from labelmill.jobs.worker import WorkerProcess
 from labelmill.labeltasks import service
+from labelmill.labeltasks.openings import Openings
 from labelmill.labeltasks.result_tables import STATE_COLUMNS
 from labelmill.labeltasks.state_table import StateFollower, StateTable, open_state
 
 ROWS = 120
+#: What the followers of a test hold open.
+HELD: list[Openings] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    while HELD:
+        HELD.pop().close_idle()
+
+
+def follower_of(mill: Any) -> StateFollower:
+    HELD.append(Openings())
+    return StateFollower(mill.app.database, mill.app.places, HELD[-1])
 
 
 @pytest.fixture
@@ -192,10 +207,10 @@ def test_followers_that_repeat_write_the_same(mill: Any, begin: Any, step: Any, 
     task_id = begin()
     step(task_id)
     for _ in range(3):
-        StateFollower(mill.app.database, mill.app.places).follow(task_id)
+        follower_of(mill).follow(task_id)
     assert len(rows_of(database_url)) == 1
     assert row_of(database_url, task_id)["revision"] == mill.job(task_id).changes
-    assert StateFollower(mill.app.database, mill.app.places).due() == []
+    assert follower_of(mill).due() == []
 
 
 def test_a_sink_that_was_away_is_caught_up(mill: Any, begin: Any, step: Any, database_url: str, clock_hand: Any) -> None:
@@ -204,7 +219,7 @@ def test_a_sink_that_was_away_is_caught_up(mill: Any, begin: Any, step: Any, dat
     execute(database_url, "ALTER TABLE state RENAME TO gone", "CREATE TABLE state (task_id VARCHAR(32))")
     assert step(task_id)
     assert step(task_id)
-    follower, following = StateFollower(mill.app.database, mill.app.places), Following(mill.app.registry)
+    follower, following = follower_of(mill), Following(mill.app.registry)
     following.once()
     assert follower.due() == [task_id]
     execute(database_url, "DROP TABLE state", "ALTER TABLE gone RENAME TO state")
@@ -361,7 +376,7 @@ def test_files_have_no_state_table(mill: Any, source: str, tmp_path: Path) -> No
     job = service.begin(mill.app.database, mill.app.places, task)
     run_or_watch(mill.app.runtime, job.id)
     assert task.state_table is None
-    assert StateFollower(mill.app.database, mill.app.places).due() == []
+    assert follower_of(mill).due() == []
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"posts.parquet", "out.csv", "out.production.csv"}
 
 
@@ -377,9 +392,9 @@ def test_a_removed_task_takes_its_row_along_and_nobody_elses(mill: Any, begin: A
     for task_id in (first, second):
         run_or_watch(mill.app.runtime, task_id)
     service.remove(mill.app.database, mill.app.places, mill.app.work_root, first)
-    StateFollower(mill.app.database, mill.app.places).follow(first)
+    follower_of(mill).follow(first)
     assert [row["task_id"] for row in rows_of(database_url)] == [second]
-    assert StateFollower(mill.app.database, mill.app.places).due() == []
+    assert follower_of(mill).due() == []
 
 
 def test_a_follower_between_the_two_halves_of_a_removal_brings_nothing_back(
@@ -392,7 +407,7 @@ def test_a_follower_between_the_two_halves_of_a_removal_brings_nothing_back(
 
     def followed_at_once(*given: Any) -> None:
         withdrawn(*given)
-        StateFollower(mill.app.database, mill.app.places).follow(task_id)
+        follower_of(mill).follow(task_id)
 
     monkeypatch.setattr(service.state_table, "withdraw", followed_at_once)
     service.remove(mill.app.database, mill.app.places, mill.app.work_root, task_id)

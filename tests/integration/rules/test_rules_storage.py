@@ -23,15 +23,6 @@ def people(*keywords: str, name: str = "people", tie: Tie = Tie.DROP) -> RuleSet
     )
 
 
-@pytest.fixture
-def database(database_url):
-    engine = make_engine(database_url)
-    migrate.upgrade(engine)
-    made = Database(engine)
-    yield made
-    made.close()
-
-
 def save(database: Database, name: str, rule_set: RuleSet, **more):
     return database.transact(service.save, name, pack(rule_set), **more)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from labelmill.accounts import Role, Scope, service
+from labelmill.ids import new_id
 from labelmill.web.rendering import routes_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ OTHER_TABLES = Path(__file__).parent.parent
 FORMS = {
     "POST /sign-in": {"token": "lm_wrong"},
     "POST /settings/tokens": {"name": "x", "scope": "read", "days": "1"},
-    "POST /settings/connections": {"name": "shop", "url": "sqlite:///posts.db", "readable": "main"},
+    "POST /settings/connections": {"name": "store", "url": "sqlite:///posts.db", "readable": "main"},
 }
 BODIES = {
     "POST /v1/connections": {"name": "shop", "url": "sqlite:///posts.db", "readable": ["main"]},
@@ -95,27 +96,25 @@ def test_p29_every_route_has_a_row_and_every_row_a_route(site: Site) -> None:
 
 
 @pytest.mark.parametrize("call", TABLE)
-def test_p29_each_route_answers_each_role_as_the_table_says(site: Site, call: str) -> None:
-    found = tuple(_ask(site, call, **({"role": role} if role else {})) for role in CALLERS)
+def test_p29_each_route_answers_each_role_as_the_table_says(kept_site: Site, call: str) -> None:
+    found = tuple(_ask(kept_site, call, **({"role": role} if role else {})) for role in CALLERS)
     assert found == TABLE[call]
 
 
 @pytest.mark.parametrize("call", [call for call, row in TABLE.items() if row[0] == 401 and call != "POST /sign-in"])
-def test_p29_a_wrong_an_expired_a_revoked_and_a_disabled_token_let_nobody_in(
-    site: Site, call: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = site.app.database
-    person = site.person(Role.ADMIN)
+def test_p29_a_wrong_an_expired_a_revoked_and_a_disabled_token_let_nobody_in(kept_site: Site, call: str) -> None:
+    database = kept_site.app.database
+    person = kept_site.person(Role.ADMIN)
     revoked, secret_of_revoked = database.transact(service.create_token, person, name="revoked", scope=Scope.ADMIN)
     database.transact(service.revoke_token, revoked.id)
-    expired = _expired_token(site, person)
-    other = database.transact(service.add_annotator, email="gone@example.org", name="Gone", role=Role.ADMIN)
+    expired = _expired_token(kept_site, person)
+    other = database.transact(service.add_annotator, email=f"{new_id()}@example.org", name="Gone", role=Role.ADMIN)
     _, disabled = database.transact(service.create_token, other.id, name="x", scope=Scope.ADMIN)
     database.transact(service.disable_annotator, other.id)
     for token in ("lm_wrong", "x" * 5000, secret_of_revoked, expired, disabled):
-        assert _ask(site, call, token=token) == 401
+        assert _ask(kept_site, call, token=token) == 401
     for header in ("Basic YWRtaW46YWRtaW4=", "Bearer", "bearer  ", "Bearer a b"):
-        assert _ask(site, call, headers={"Authorization": header}) in (401, 429)
+        assert _ask(kept_site, call, headers={"Authorization": header}) in (401, 429)
 
 
 def _expired_token(site: Site, person: str) -> str:
@@ -133,8 +132,8 @@ def _expired_token(site: Site, person: str) -> str:
 @pytest.mark.parametrize(
     "call", [call for call in TABLE if not call.startswith("GET") and TABLE[call][0] == 401 and "sign" not in call]
 )
-def test_p29_a_read_token_of_an_admin_changes_nothing(site: Site, call: str) -> None:
-    found = _ask(site, call, token=site.token(Role.ADMIN, Scope.READ))
+def test_p29_a_read_token_of_an_admin_changes_nothing(kept_site: Site, call: str) -> None:
+    found = _ask(kept_site, call, token=kept_site.token(Role.ADMIN, Scope.READ))
     assert found == 403 if "{token_id}" not in call else found in (403, 404)
 
 

@@ -35,7 +35,7 @@ def test_p27_apps_that_are_opened_and_closed_leave_nothing_open(tmp_path: Path) 
 
     cycle()
     before = _open()
-    for _ in range(40):
+    for _ in range(1000):
         cycle()
     assert _open() == before
 

@@ -107,8 +107,8 @@ def test_the_list_of_jobs_has_its_empty_its_filtered_and_its_next_page(site: Sit
     assert "No job is in this state now" in site.page("/jobs?state=failed").text
 
 
-def test_settings_are_for_admins_and_show_no_secret(tmp_path, database_url: str) -> None:  # type: ignore[no-untyped-def]
-    with webapp.site(tmp_path, database_url=database_url) as site:
+def test_settings_are_for_admins_and_show_no_secret(tmp_path, migrated_url: str) -> None:  # type: ignore[no-untyped-def]
+    with webapp.site(tmp_path, database_url=migrated_url) as site:
         page = site.page("/settings").text
         assert "LABELMILL_SESSION_DAYS" in page
         assert webapp.SECRET not in page

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelmill.accounts.model import LARGEST_JUMP, Leaps, Span, checked_name, is_over, normal_email, touched
+from labelmill.accounts.model import LARGEST_JUMP, Leaps, Span, browser_of, checked_name, is_over, normal_email, touched
 from labelmill.errors import BadInput
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -123,3 +123,31 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_a_name_that_cannot_be_shown_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
         checked_name(text)
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox · Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0", "Edge · Windows"),
+        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36", "Chrome · Android"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1", "Safari · iPhone"),
+        ("curl/8.9.1", "curl/8.9.1"),
+        ("x" * 100, "x" * 40),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_browser_is_called_what_people_call_it(agent: str, expected: str) -> None:
+    assert browser_of(agent) == expected
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\u202eb@example.org", "a\u200bb@example.org", "\ud800@example.org", "a\0@example.org", "a\n@b.c", "<b>", "@", ""]
+)
+def test_an_address_that_cannot_be_read_as_it_looks_is_none(odd: str) -> None:
+    with pytest.raises(BadInput):
+        normal_email(odd)
+
+
+def test_one_address_however_its_accents_are_typed() -> None:
+    assert normal_email("Rene\u0301@Example.org") == normal_email("ren\u00e9@example.ORG")

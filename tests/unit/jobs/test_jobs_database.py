@@ -55,6 +55,37 @@ def test_a_busy_database_is_tried_again(database):
     assert count(database) == 1
 
 
+def test_p11_nobody_waits_for_a_second_lock_when_the_first_took_nearly_all_the_time(database, monkeypatch):
+    """A lock is waited for for 8 seconds: twice that would be more than a request may take."""
+    moment, begun = [0.0], []
+    monkeypatch.setattr(module.clock, "monotonic", lambda: moment[0])
+
+    def verb(_connection):
+        begun.append(moment[0])
+        moment[0] += 8
+        raise OperationalError("x", {}, sqlite3.OperationalError("database is locked"))
+
+    with pytest.raises(Unavailable):
+        database.transact(verb)
+    assert begun == [0.0]
+
+
+def test_p11_many_that_find_the_file_locked_wait_for_it_once_together(sqlite_database, monkeypatch):
+    """One after the other they would wait for minutes; each is told, and none is done."""
+    monkeypatch.setattr("labelmill.db.engine.LOCK_SECONDS", 0.2)
+    made, alone = Database(make_engine(sqlite_database)), []
+    with made.write() as connection:
+        connection.execute(sa.text("CREATE TABLE t (n INTEGER PRIMARY KEY)"))
+    monkeypatch.setattr(made, "transact", alone.append)
+    with made.engine.connect() as other:
+        other.execute(sa.text("INSERT INTO t VALUES (9)"))
+        outcomes = made.transact_many([lambda connection, n=n: insert(connection, n) for n in range(5)])
+    assert [type(each.error) for each in outcomes] == [Unavailable] * 5
+    assert alone == []
+    assert count(made) == 0
+    made.close()
+
+
 @pytest.mark.parametrize(("broke_at", "runs"), [("verb", 2), ("commit", 1)])
 def test_p11_a_broken_connection_is_tried_again_only_before_the_commit(database, broke_at, runs):
     """When it breaks during the commit nobody knows whether it counts: that is for the caller to find out."""

@@ -10,7 +10,7 @@ import pytest
 from labelmill import clock
 from labelmill.errors import Unavailable
 from labelmill.jobs import leases, presence, service
-from labelmill.jobs.registry import JobKind, Registry
+from labelmill.jobs.registry import JobKind, Later, Registry
 from labelmill.jobs.sweep import FIRST_WAKE, LONGEST_WAKE, Sweep
 
 
@@ -135,6 +135,30 @@ def test_waking_tells_the_free_steps_of_one_job(lab, waker):
 def test_two_kinds_of_one_name_are_refused():
     with pytest.raises(ValueError, match="one name"):
         Registry(JobKind(name="a", handlers={}), JobKind(name="a", handlers={}))
+    with pytest.raises(ValueError, match="one name"):
+        Registry(JobKind(name="a", handlers={}), Later(("b", "a"), list))
+
+
+def test_kinds_for_later_are_made_once_when_one_of_them_is_needed():
+    made = []
+
+    def make() -> list[JobKind]:
+        made.append(1)
+        return [JobKind(name="b", handlers={}), JobKind(name="c", handlers={})]
+
+    registry = Registry(JobKind(name="a", handlers={}), Later(("b", "c"), make))
+    registry.close_idle()
+    assert registry.follower("a") is None
+    assert registry.follower("unknown") is None
+    assert made == []
+    assert registry.follower("c") is None
+    assert [kind.name for kind in registry] == ["b", "c", "a"]
+    assert made == [1]
+
+
+def test_kinds_that_are_not_those_that_were_named_are_refused():
+    with pytest.raises(ValueError, match="made"):
+        list(Registry(Later(("b",), lambda: [JobKind(name="c", handlers={})])))
 
 
 def test_a_kind_that_nobody_knows_is_parked_with_the_way_out(lab):

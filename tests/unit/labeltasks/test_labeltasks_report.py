@@ -93,7 +93,7 @@ def test_no_source_id_and_an_empty_one_are_one_source() -> None:
     made = labelling_of([None, "", "", "unknown", "F1"], {"forum": ["F1"]})
     assert made.figures.unmapped == {UNKNOWN: 4}
     assert made.figures.received == {UNKNOWN: 4, "forum": 1}
-    counted = authors.count([made.authors()], Names(made._task))
+    counted = authors.count(made.authors(1), Names(made._task))
     assert counted == {UNKNOWN: 2, "forum": 1}
     assert made.results()["source_author"].n_unique() == 3
 

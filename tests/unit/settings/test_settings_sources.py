@@ -19,6 +19,7 @@ OTHER_VALUES = {
     "data_dir": "elsewhere",
     "database_url": "mariadb://ann@db/labels",
     "broker_url": "amqp://broker:5672//",
+    "redis_url": "redis://channels:6379/3",
     "blob_dir": "files",
     "secret": "kV3rT9mQ-2xLw8ZpN5yHc7BdG4sJf6uAe",
     "host": "0.0.0.0",
@@ -76,7 +77,7 @@ def test_an_empty_world_gives_the_defaults():
     settings = load_settings({}, {})
     assert settings.port == 8700
     assert settings.host == "127.0.0.1"
-    assert settings.queues == ("default",)
+    assert settings.queues == ("default", "learner", "predictor")
     assert settings.broker_url is None
     assert settings.secret is None
     assert settings.lease_seconds == 15

@@ -94,18 +94,14 @@ def test_every_duration_and_size_has_its_unit(name: str):
     assert about_field(name).unit == units.get(ending, about_field(name).unit)
 
 
-def test_names_for_later_features_are_marked():
-    later = [name for name in Settings.model_fields if "Used from the labelling loop on." in about_field(name).meaning]
+def test_settings_of_new_datasets_are_marked():
+    later = [name for name in Settings.model_fields if "For datasets that `labelmill load`" in about_field(name).meaning]
     assert later == [
         "batch_size",
         "min_label_count",
         "active_learning",
         "no_vote",
         "uncertainty_threshold",
-        "data_path",
-        "label_path",
-        "accessor_path",
-        "init_data_path",
     ]
 
 

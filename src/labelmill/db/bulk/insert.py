@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from labelmill.db.bulk.insert_refusal import explained, locate
 from labelmill.db.bulk.insert_values import as_stored, check_values
 from labelmill.db.bulk.savepoint import savepoint
+from labelmill.db.bulk.sqlite_insert import insert_sqlite
 from labelmill.db.local_files import may_send, sending
 from labelmill.errors import BadInput, BadSource
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Rows that are Python objects at one time.
 CHUNK_ROWS = 20_000
-#: Values of one statement: all builds of SQLite take 999.
-MOST_VALUES = 960
 #: Rows that are written as text at one time.
 COPIED_ROWS = 65_536
 
@@ -78,33 +76,13 @@ def _begin(connection: Connection) -> None:
 
 
 def _insert(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    marks = f"({', '.join([mark] * frame.width)})"
-    for start in range(0, frame.height, CHUNK_ROWS):
-        _run(connection, table, frame, marks, frame.slice(start, CHUNK_ROWS).rows())
-
-
-def _insert_sqlite(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
-    """Insert many rows by one statement: a statement for each costs as much as a quarter of its rows."""
-    together = max(1, MOST_VALUES // frame.width)
-    row = f"({', '.join(['?'] * frame.width)})"
-    for start in range(0, frame.height, CHUNK_ROWS):
-        rows = frame.slice(start, CHUNK_ROWS).rows()
-        whole = len(rows) - len(rows) % together
-        groups = [tuple(chain.from_iterable(rows[first : first + together])) for first in range(0, whole, together)]
-        for marks, values in ((", ".join([row] * together), groups), (row, rows[whole:])):
-            if values:
-                _run(connection, table, frame, marks, values)
-
-
-def _run(connection: Connection, table: sa.Table, frame: pl.DataFrame, marks: str, values: list[tuple[Any, ...]]) -> None:
     quote = connection.dialect.identifier_preparer
     names = ", ".join(quote.quote_identifier(name) for name in frame.columns)
-    statement = f"INSERT INTO {_quoted(connection, table)} ({names}) VALUES {marks}"  # noqa: S608 - identifiers of the catalogue, quoted
-    try:
-        connection.exec_driver_sql(statement, values)
-    except OverflowError as error:
-        raise BadInput("A whole number is too large for the table.", where=table.name, way_out="Store it as text.") from error
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    marks = ", ".join([mark] * frame.width)
+    statement = f"INSERT INTO {_quoted(connection, table)} ({names}) VALUES ({marks})"  # noqa: S608 - identifiers of the catalogue, quoted
+    for chunk in frame.iter_slices(CHUNK_ROWS):
+        connection.exec_driver_sql(statement, chunk.rows())
 
 
 def _quoted(connection: Connection, table: sa.Table) -> str:
@@ -165,4 +143,4 @@ def _load(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> bool:
     return written == frame.height and connection.exec_driver_sql("SHOW WARNINGS LIMIT 1").first() is None
 
 
-_WAYS = {"postgresql": _copy, "mysql": _insert_mariadb, "sqlite": _insert_sqlite}
+_WAYS = {"postgresql": _copy, "mysql": _insert_mariadb, "sqlite": insert_sqlite}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from labelmill.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
@@ -58,46 +59,60 @@ def _time_as_stored(values: pl.Expr, dtype: pl.Datetime, kind: TypeEngine[Any], 
     return text + "+00:00" if dialect.name == "postgresql" and getattr(kind, "timezone", False) else text
 
 
+@dataclass(frozen=True)
+class _Check:
+    """What a column may not hold: ``wrong`` tells of each of its values whether it is so."""
+
+    column: sa.Column[Any]
+    wrong: pl.Expr
+    what: str
+    way_out: str
+
+
 def check_values(dialect: Dialect, columns: Sequence[sa.Column[Any]], frame: pl.DataFrame) -> None:
     """Raise BadInput for the first value that the database would refuse, cut or change in silence."""
-    for column in columns:
-        dtype = frame.schema[column.name]
-        kind = stored_type(dialect, column)
-        # Without its name, which polars would read as a pattern where it looks like one.
-        values = frame.get_column(column.name).alias("")
-        if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Duration):
-            _refuse(column, None, f"holds {dtype}, which is no column of a table", "Turn it into text first.")
-        if dtype == pl.String and isinstance(kind, (sa.Integer, sa.Numeric, sa.DateTime)):
-            _refuse(column, None, f"holds text where the table has {kind}", "Turn it into that type first.")
-        if dtype.is_float():
-            wrong = ~values.is_finite()
-            _check(column, wrong, "is no finite number, which not every database keeps", "Write null instead.")
-        if dtype == pl.String:
-            _check_text(dialect, column, kind, values)
+    checks = [
+        check
+        for place, (column, dtype) in enumerate(zip(columns, frame.dtypes, strict=True))
+        for check in _checks(dialect, column, pl.nth(place), dtype)
+    ]
+    if not checks:
+        return
+    # All in one pass: a pass for each of many small frames would cost more than the looking.
+    found = frame.select(check.wrong.fill_null(value=False).any().alias(str(number)) for number, check in enumerate(checks))
+    for check, is_wrong in zip(checks, found.row(0), strict=True):
+        if is_wrong:
+            row = frame.select(check.wrong.fill_null(value=False).arg_max()).item()
+            _refuse(check.column, row + 1, check.what, check.way_out)
 
 
-def _check_text(dialect: Dialect, column: sa.Column[Any], kind: TypeEngine[Any], texts: pl.Series) -> None:
+def _checks(dialect: Dialect, column: sa.Column[Any], values: pl.Expr, dtype: pl.DataType) -> Iterator[_Check]:
+    kind = stored_type(dialect, column)
+    if dtype.is_nested() or dtype in (pl.Object, pl.Time, pl.Duration):
+        _refuse(column, None, f"holds {dtype}, which is no column of a table", "Turn it into text first.")
+    if dtype == pl.String and isinstance(kind, (sa.Integer, sa.Numeric, sa.DateTime)):
+        _refuse(column, None, f"holds text where the table has {kind}", "Turn it into that type first.")
+    if dtype.is_float():
+        yield _Check(column, ~values.is_finite(), "is no finite number, which not every database keeps", "Write null instead.")
+    if dtype == pl.String:
+        yield from _text_checks(dialect, column, kind, values)
+
+
+def _text_checks(dialect: Dialect, column: sa.Column[Any], kind: TypeEngine[Any], texts: pl.Expr) -> Iterator[_Check]:
     if dialect.name == "postgresql":
-        _check(
-            column, texts.str.contains("\0", literal=True), "holds a NUL character, which PostgreSQL cannot store", "Remove it."
-        )
+        has_nul = texts.str.contains("\0", literal=True)
+        yield _Check(column, has_nul, "holds a NUL character, which PostgreSQL cannot store", "Remove it.")
     # SQLite reads the length of a type and lets it be.
     limited = dialect.name != "sqlite" and not isinstance(column.type, sa.Text)
     most = getattr(column.type, "length", None) if limited else None
     if most:
-        wrong = texts.str.len_chars() > most
-        _check(column, wrong, f"is longer than the {most} characters of its column", "Shorten it or widen the column.")
+        what = f"is longer than the {most} characters of its column"
+        yield _Check(column, texts.str.len_chars() > most, what, "Shorten it or widen the column.")
     if dialect.name == "mysql" and isinstance(kind, sa.String):
         most_bytes = _TEXT_BYTES.get(kind.compile(dialect).partition("(")[0].upper())
         if most_bytes:
-            wrong = texts.str.len_bytes() > most_bytes
-            _check(column, wrong, f"is longer than the {most_bytes} bytes of its column", "Shorten it or widen the column.")
-
-
-def _check(column: sa.Column[Any], wrong: pl.Series, what: str, way_out: str) -> None:
-    row = wrong.fill_null(value=False).arg_max() if wrong.any() else None
-    if row is not None:
-        _refuse(column, row + 1, what, way_out)
+            what = f"is longer than the {most_bytes} bytes of its column"
+            yield _Check(column, texts.str.len_bytes() > most_bytes, what, "Shorten it or widen the column.")
 
 
 def _refuse(column: sa.Column[Any], row: int | None, what: str, way_out: str) -> None:

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.pool import NullPool
 
+from labelmill.db.bulk.arrow_stream import read_stream
 from labelmill.db.bulk.catalogue import inspect_entry
 from labelmill.db.bulk.model import Kind
+from labelmill.db.bulk.postgresql_adbc import EscapedText, connect, written_out
 from labelmill.db.bulk.sql_source import SqlSource, reporting
+from labelmill.db.engine import CONNECT_SECONDS
 from labelmill.errors import BadSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
 
-    from sqlalchemy.engine import URL, Dialect
+    import polars as pl
+    from adbc_driver_manager import AdbcConnection
+    from sqlalchemy.engine import URL
     from sqlalchemy.sql.expression import ColumnElement
 
+    from labelmill.db.bulk.catalogue import Entry
     from labelmill.db.bulk.location import Location
+    from labelmill.db.bulk.splitting import Ordered
 
-CONNECT_SECONDS = 5
-# The base dialect: that of psycopg doubles each per cent sign, which ADBC would take as two.
-_DIALECT: Dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
 #: Bytes of an Arrow batch: what is held in memory of a result.
 ARROW_BYTES = 4 << 20
-_SESSION = "-c default_transaction_read_only=on -c timezone=UTC -c client_encoding=UTF8"
-_FIRST: ColumnElement[Any] = sa.literal_column("'0001-01-01'")
-_LAST: ColumnElement[Any] = sa.literal_column("'9999-12-31 23:59:59.999999'")
-_NATIVE = frozenset({Kind.INTEGER, Kind.REAL, Kind.BOOLEAN, Kind.BYTES})
-
-
-class EscapedText(sa.TypeDecorator[str]):
-    """Text whose literals are the same text whatever the server takes a backslash for."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:  # noqa: ARG002 - SQLAlchemy's form
-        return lambda text: "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+_READ_ONLY = "-c default_transaction_read_only=on"
+#: Pages that are looked at of each range of keys: the rows of one page are neighbours, so it is their number that makes ranges even.
+SAMPLED_PAGES = 200
+#: Where more of a table's pages than this would be looked at, walking along the key is no dearer.
+MOST_SAMPLED = 0.1
+#: The first and the last moment that Python knows, in microseconds.
+_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+_NATIVE = frozenset({Kind.INTEGER, Kind.REAL, Kind.BOOLEAN, Kind.DATETIME, Kind.BYTES})
 
 
 def open_postgresql(location: Location) -> SqlSource:
     """Return the table behind a PostgreSQL URL; raise BadSource or Unavailable."""
-    arguments = {"options": _SESSION, "connect_timeout": CONNECT_SECONDS, "application_name": "labelmill"}
+    arguments = {
+        "options": f"{_READ_ONLY} -c timezone=UTC",
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "labelmill",
+    }
     engine = sa.create_engine(_known(location), connect_args=arguments, poolclass=NullPool)
     with reporting(location), engine.connect() as connection:
         encoding = connection.scalar(sa.text("SELECT current_setting('server_encoding')"))
@@ -66,55 +68,84 @@ class PostgresqlSource(SqlSource):
 
     _text_type = EscapedText()
 
+    def __init__(self, location: Location, engine: sa.Engine, entry: Entry) -> None:
+        super().__init__(location, engine, entry)
+        #: Connections of reads that came to their end, each with what closes it: the next read need not make one.
+        self._idle: list[tuple[ExitStack, AdbcConnection]] = []
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        while self._idle:
+            self._idle.pop()[0].close()
+        super().__exit__(kind, error, trace)
+
     def _estimate(self, connection: sa.Connection) -> int:
+        return int(self._counted(connection)[0])
+
+    def _counted(self, connection: sa.Connection) -> tuple[float, int]:
+        """Return rows and pages as they were when the server last counted; negative or 0 where it never did."""
         query = sa.text(
-            "SELECT reltuples FROM pg_class JOIN pg_namespace AS spaces ON spaces.oid = relnamespace WHERE relname = :name AND nspname = :place"
+            "SELECT reltuples, relpages FROM pg_class JOIN pg_namespace AS spaces ON spaces.oid = relnamespace "
+            "WHERE relname = :name AND nspname = :place"
         )
-        return int(connection.scalar(query, {"name": self.table.name, "place": self.table.schema}) or 0)
+        found = connection.execute(query, {"name": self.table.name, "place": self.table.schema}).first()
+        return (found[0], found[1]) if found else (0, 0)
+
+    def _estimated_cuts(self, texts: Ordered, rows: int) -> Iterable[tuple[str, int]] | None:
+        """Cut by the keys of pages drawn at random: a hundredth of the table instead of the whole index of the key."""
+        counted, pages = self._counted(texts.connection)
+        share = SAMPLED_PAGES * counted / pages / rows if counted > 0 and pages > 0 else 1.0
+        if share > MOST_SAMPLED:
+            return None
+        drawn = self.from_table.tablesample(sa.func.system(100 * share))
+        key = drawn.c[str(self._text_key)]
+        keys = texts.connection.scalars(sa.select(key).order_by(key)).all()
+        wanted = round(rows * share)
+        return [(keys[place], round(min(wanted, len(keys) - place) / share)) for place in range(wanted, len(keys), wanted)]
 
     def _frames(self, columns: list[str], condition: ColumnElement[bool] | None) -> Iterator[pl.DataFrame]:
         query = sa.select(*(self._selected(name).label(sa.quoted_name(name, quote=True)) for name in columns))
         query = query.select_from(self.from_table)
         if condition is not None:
             query = query.where(condition)
-        # The result comes by COPY, which takes no parameters: SQLAlchemy writes the bounds as literals.
-        statement = query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
-        yield from _stream(self._conninfo(), str(statement))
+        moments = [name for name in columns if self.table.column(name).kind is Kind.DATETIME]
+        for frame in self._stream(written_out(query)):
+            yield frame.with_columns(_in_known_years(frame.get_column(name)) for name in moments)
 
     def _selected(self, name: str) -> ColumnElement[Any]:
         column = self.from_table.c[name]
-        kind = self.table.column(name).kind
-        if kind is Kind.DATETIME:
-            return sa.case((column.between(_FIRST, _LAST), column))
-        return column if kind in _NATIVE else sa.cast(column, sa.Text)
+        return column if self.table.column(name).kind in _NATIVE else sa.cast(column, sa.Text)
 
-    def _conninfo(self) -> str:
-        from psycopg.conninfo import make_conninfo
+    def _stream(self, statement: str) -> Iterator[pl.DataFrame]:
+        import adbc_driver_manager
 
-        _, arguments = self.engine.dialect.create_connect_args(self.engine.url)
-        known: dict[str, Any] = {
-            name: value for name, value in arguments.items() if isinstance(value, (str, int))
-        }  # the rest is psycopg's own
-        return make_conninfo(**known, options=_SESSION, connect_timeout=CONNECT_SECONDS, application_name="labelmill")
+        # A statement of its own for every query: after a failed fetch a used one drops the first batch of its next result.
+        with self._connection() as connection, adbc_driver_manager.AdbcStatement(connection) as prepared:
+            prepared.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(ARROW_BYTES)})
+            prepared.set_sql_query(statement)
+            handle, _ = prepared.execute_query()
+            yield from read_stream(handle)
+
+    @contextmanager
+    def _connection(self) -> Iterator[AdbcConnection]:
+        """Give a connection that nobody else uses; it is kept for the next read unless this one breaks off."""
+        held, connection = self._idle.pop() if self._idle else self._opened()
+        try:
+            yield connection
+        except BaseException:
+            held.close()
+            raise
+        self._idle.append((held, connection))
+
+    def _opened(self) -> tuple[ExitStack, AdbcConnection]:
+        with ExitStack() as stack:
+            connection = stack.enter_context(connect(self.engine, _READ_ONLY))
+            return stack.pop_all(), connection
 
 
-def _stream(conninfo: str, statement: str) -> Iterator[pl.DataFrame]:
-    import adbc_driver_manager
-    import adbc_driver_postgresql
-    import nanoarrow  # type: ignore[import-untyped]
-
-    # A statement of its own for every query: after a failed fetch a used one drops the first batch of its next result.
-    with (
-        adbc_driver_postgresql.connect(conninfo) as database,
-        adbc_driver_manager.AdbcConnection(database) as connection,
-        adbc_driver_manager.AdbcStatement(connection) as prepared,
-    ):
-        prepared.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(ARROW_BYTES)})
-        prepared.set_sql_query(statement)
-        handle, _ = prepared.execute_query()
-        with nanoarrow.ArrayStream(handle) as batches:
-            for batch in batches:
-                yield pl.DataFrame(batch)
+def _in_known_years(moments: pl.Series) -> pl.Series:
+    """Return moments without those that are infinite or of years that Python does not know."""
+    known = moments.to_physical().is_between(*_YEARS)
+    return moments if known.all() else moments.zip_with(known, moments.clear(moments.len()))
 
 
 def _known(location: Location) -> URL:

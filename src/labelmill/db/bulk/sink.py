@@ -157,7 +157,8 @@ def _finish(path: Path, lazy: pl.LazyFrame, *, overwrite: bool, defuse: bool) ->
 
 def _sink(lazy: pl.LazyFrame, path: Path, form: str, *, defuse: bool) -> None:
     if form == "parquet":
-        lazy.sink_parquet(path, row_group_size=ROW_GROUP_ROWS)
+        # The lightest packing of this kind: a tenth larger than the usual one, and made in two thirds of its time.
+        lazy.sink_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP_ROWS)
     elif form == "jsonl":
         lazy.sink_ndjson(path, check_extension=False)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
+from labelmill.db.bulk.arrow_stream import StreamFailed
 from labelmill.db.bulk.batches import ahead, gather
 from labelmill.db.bulk.location import secrets_of
 from labelmill.db.bulk.model import Kind
@@ -214,6 +215,8 @@ def reporting(location: Location) -> Iterator[None]:
 
 
 def _is_from_driver(error: Exception) -> bool:
+    if isinstance(error, StreamFailed):
+        return True
     modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     return bool(modules & {"sqlalchemy", "sqlite3", "psycopg", "pymysql", "adbc_driver_manager"})
 

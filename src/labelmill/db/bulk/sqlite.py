@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, nullcontext
 from datetime import MAXYEAR, MINYEAR
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,7 +21,7 @@ from labelmill.db.bulk.sqlite_blocks import Blocks
 from labelmill.errors import BadFile, BadSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy.sql.expression import ColumnElement
@@ -57,6 +56,10 @@ def open_sqlite(location: Location) -> SqlSource:
     return SqliteSource(location, engine, entry, path, rowid)
 
 
+#: What SQLite says of a file whose last writer left something to be taken back, or to be taken in, by who may write.
+_UNFINISHED = frozenset({sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT})
+
+
 class SqliteSource(SqlSource):
     """One table or view of a SQLite file.
 
@@ -88,8 +91,9 @@ class SqliteSource(SqlSource):
             # Of a part only its edges matter: with two lower bounds SQLite would begin each block at the part's own.
             edges = {} if condition is None else condition.compile(dialect=sqlite_dialect()).params
             numbers = {name: self.table.column(name).kind is not Kind.TEXT for name in columns}
-            blocks = Blocks(self.from_table, key, numbers, **edges)
-            for block in blocks.read(lambda query, values: _execute(connection, query, values)):
+            table = sqlite_dialect().identifier_preparer.quote_identifier(self.table.name)
+            blocks = Blocks(table, str(key.compile(dialect=sqlite_dialect())), numbers, **edges)
+            for block in blocks.read(connection):
                 if block.frame is not None:
                     yield block.frame
                     continue
@@ -213,11 +217,15 @@ def _check_path(location: Location) -> Path:
 
 def _connect(path: Path, location: Location) -> sqlite3.Connection:
     try:
-        # A missing file is refused, never made: mode=ro.
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            connection = _opened(path, "ro")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in _UNFINISHED:
+                raise
+            # A writer was killed: what it had begun is taken back by whoever opens the file next and may write to it.
+            _opened(path, "rw").close()
+            connection = _opened(path, "ro")
         connection.execute("PRAGMA query_only = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         raise BadSource(
             f"The file cannot be opened: {error}.", where=str(path), way_out="Check that it may be read."
@@ -227,12 +235,21 @@ def _connect(path: Path, location: Location) -> sqlite3.Connection:
     return connection
 
 
-def _execute(
-    connection: sqlite3.Connection, query: sa.Select[Any], values: Mapping[str, Any] = MappingProxyType({})
-) -> sqlite3.Cursor:
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    """Return a connection that has read the catalogue; a missing file is refused, never made."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _execute(connection: sqlite3.Connection, query: sa.Select[Any]) -> sqlite3.Cursor:
     compiled = query.compile(dialect=sqlite_dialect(), compile_kwargs={"render_postcompile": True})
-    known = {**compiled.params, **values}
-    return connection.execute(str(compiled), [known[name] for name in compiled.positiontup or ()])
+    return connection.execute(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
 
 
 def _inspect(connection: sqlite3.Connection, location: Location) -> tuple[Entry, str | None]:

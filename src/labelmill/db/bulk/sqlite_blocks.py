@@ -10,23 +10,23 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
-import sqlalchemy as sa
 
 from labelmill.db.bulk.batches import CHUNK_BYTES, FIRST_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from sqlalchemy.sql.expression import ColumnElement, FromClause
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: A control character that hardly any text holds.
 SEPARATOR = "\x1f"
 #: How a number with a fraction or an exponent, or an infinite one, begins.
 _REAL = r"^-?(?:\d+\.|\d+e|Inf)"
-MOST_ROWS = 65_536
+#: One of these stands in each such number; to look for them costs a tenth of looking at each value.
+_REAL_MARKS = (b".", b"e", b"Inf")
+#: What a block weighs while SQLite, Python and polars each hold it fits the processor's cache; three of them are a frame of a label task.
+MOST_ROWS = 16_666
 FIRST_KEY, LAST_KEY = -(1 << 63), (1 << 63) - 1
 
 
@@ -40,63 +40,80 @@ class Block:
 
 
 class Blocks:
-    """The text columns of a table with a whole-number key, of the rows with keys from ``first`` to ``last``, by rising key."""
+    """The text columns of a table with a whole-number key, of the rows with keys from ``first`` to ``last``, by rising key.
 
-    def __init__(
-        self,
-        table: FromClause,
-        key: ColumnElement[Any],
-        columns: Mapping[str, bool],
-        first: int = FIRST_KEY,
-        last: int = LAST_KEY,
-    ) -> None:
-        #: Of each column whether SQLite keeps numbers in it as such.
+    ``table`` and ``key`` are SQL, ``columns`` the plain names, each with whether SQLite keeps numbers in it as such.
+    """
+
+    def __init__(self, table: str, key: str, columns: Mapping[str, bool], first: int = FIRST_KEY, last: int = LAST_KEY) -> None:
         self._columns = dict(columns)
         self._null = f"\x1e{secrets.token_hex(8)}"
-        marks = [f"c{place}" for place in range(len(columns))]
-        values = [table.c[name].label(mark) for name, mark in zip(columns, marks, strict=True)]
-        inside = key.between(sa.bindparam("block_first", type_=sa.BigInteger), sa.bindparam("block_last", last, sa.BigInteger))
-        chosen = sa.select(key.label("k"), *values).select_from(table).where(inside).order_by(key)
-        block = chosen.limit(sa.bindparam("block_rows", type_=sa.BigInteger)).subquery("block")
         self._first, self._last = first, last
-        known = [sa.func.coalesce(block.c[mark], self._null) for mark in marks]
-        self.query = sa.select(
-            sa.func.count(), sa.func.max(block.c.k), *(sa.func.group_concat(value, SEPARATOR) for value in known)
-        )
+        # A block is a range of keys and no subquery with a limit: SQLite would copy each value of that, in memory that all threads
+        # of a process take turns to get. By no index but the key's own, the rows come by rising key.
+        inside = f"FROM {table} NOT INDEXED WHERE {key} BETWEEN ? AND ?"
+        # The two marks are literals, since SQLite copies a parameter anew for each value. Each column is named with its table: a quoted
+        # name alone is a text to SQLite where the table has no such column any more.
+        known = (f"coalesce({table}.{_quoted(name)}, '{self._null}')" for name in self._columns)
+        values = ", ".join(f"group_concat({value}, '{SEPARATOR}')" for value in known)
+        self._query = f"SELECT count(*), {values} {inside}"
+        self._nth = f"SELECT {key} {inside} ORDER BY {key} LIMIT 1 OFFSET ?"
 
-    def read(self, execute: Callable[[sa.Select[Any], dict[str, Any]], sqlite3.Cursor]) -> Iterator[Block]:
-        """Yield the blocks; ``execute`` runs the query with the values of its two parameters."""
-        first, rows = self._first, FIRST_ROWS
+    def read(self, connection: sqlite3.Connection) -> Iterator[Block]:
+        """Yield the blocks; the connection must give texts as bytes."""
+        first, rows, is_dense = self._first, FIRST_ROWS, False
         while first <= self._last:
+            last = self._edge(connection, first, rows, is_dense=is_dense)
             try:
-                found = execute(self.query, {"block_first": first, "block_rows": rows}).fetchone()
+                count, *texts = connection.execute(self._query, (first, last)).fetchone()
             except (sqlite3.DataError, sqlite3.OperationalError):  # together they are longer than a text may be
                 if rows == 1:
                     raise
                 rows = 1
                 continue
-            count, last = int(found[0]), found[1]
-            if not count:
-                return
-            yield Block(first, int(last), self._frame(count, found[2:]))
-            size = sum(map(len, found[2:]))
-            first, rows = int(last) + 1, max(1, min(MOST_ROWS, rows * 16, CHUNK_BYTES * count // max(1, size)))
+            if count:
+                yield Block(first, last, self._frame(count, texts))
+                rows = max(1, min(MOST_ROWS, rows * 16, CHUNK_BYTES * count // max(1, sum(map(len, texts)))))
+            is_dense = 2 * count > last - first
+            first = last + 1
+
+    def _edge(self, connection: sqlite3.Connection, first: int, rows: int, *, is_dense: bool) -> int:
+        """Return the last key of a block that begins at ``first`` and has at most ``rows`` rows."""
+        # Where most keys are there it needs no looking up: a range has no more rows than it is wide.
+        nth = None if is_dense else connection.execute(self._nth, (first, self._last, rows - 1)).fetchone()
+        if nth is not None:
+            return int(nth[0])
+        return min(self._last, first + rows - 1) if is_dense else self._last
 
     def _frame(self, count: int, texts: Sequence[bytes]) -> pl.DataFrame | None:
-        values = {name: self._split(text, count, self._columns[name]) for name, text in zip(self._columns, texts, strict=True)}
-        known = {name: column for name, column in values.items() if column is not None}
-        return pl.DataFrame(known) if len(known) == len(values) else None
-
-    def _split(self, texts: bytes, count: int, numbers: bool) -> pl.Series | None:
-        """Return the ``count`` values that stand in ``texts``, or None where they cannot be told for certain."""
-        if texts.count(SEPARATOR.encode()) != count - 1:
-            return None
+        joined = pl.DataFrame(
+            [pl.Series(name, [text], dtype=pl.Binary) for name, text in zip(self._columns, texts, strict=True)]
+        )
         try:
-            whole = pl.Series([texts], dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.PolarsError:
+            lists = joined.select(pl.all().cast(pl.String).str.split(SEPARATOR))
+        except pl.exceptions.PolarsError:  # bytes that are not UTF-8
             return None
-        values = whole.str.split(SEPARATOR).explode()
-        if numbers and values.str.contains(_REAL).any():
+        columns = []
+        for values, text, numbers in zip(lists.iter_columns(), texts, self._columns.values(), strict=True):
+            column = self._known(values[0], text, count, numbers=numbers)
+            if column is None:
+                return None
+            columns.append(column.alias(values.name))
+        return pl.DataFrame(columns)
+
+    def _known(self, values: pl.Series, text: bytes, count: int, *, numbers: bool) -> pl.Series | None:
+        """Return the ``count`` values that stand in ``text``, or None where they cannot be told for certain."""
+        if len(values) != count:
             return None
-        is_null = values == self._null
-        return values.set(is_null, None) if is_null.any() else values
+        if numbers and any(_holds(text, mark) for mark in _REAL_MARKS) and values.str.contains(_REAL).any():
+            return None
+        return values.set(values == self._null, None) if _holds(text, self._null.encode()) else values
+
+
+def _holds(text: bytes, mark: bytes) -> bool:
+    """Tell whether ``mark`` stands in ``text``. One byte is found at the speed of memory, several at a tenth of it."""
+    return mark[:1] in text and mark in text
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

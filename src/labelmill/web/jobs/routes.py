@@ -108,9 +108,9 @@ async def _events(request: Request, app: App, job: JobOut) -> AsyncIterator[byte
             seen = await anyio.to_thread.run_sync(_look, app, job.id)
         except NotFound:
             return
-        except LabelmillError as error:  # the database is away: the client waits with us
+        except LabelmillError as error:  # the database is away: the page says that it waits, and asks again
             log_error(error)
-            seen = job
+            return
         silent = 0 if _differ(seen, job) else silent + 1
         if silent == 0:
             yield _event(seen)

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 MEGABYTE = 1024 * 1024
 #: Paths whose bodies are files, which a handler reads as a stream; they have the limit ``upload_limit_mb``.
-UPLOADS: tuple[re.Pattern[str], ...] = (re.compile(r"/v1/files/.+"), re.compile(r"/label-tasks/files"))
+UPLOADS: tuple[re.Pattern[str], ...] = (
+    re.compile(r"/v1/files/.+"),
+    re.compile(r"/label-tasks/files"),
+    re.compile(r"/v1/datasets/\d+/uploads/.+"),
+    re.compile(r"/datasets/(new|\d+/import)/file"),
+)
 #: Seconds without a byte, and the seconds that a body may take in all: this many and one more for each SLOWEST bytes of it.
 SILENCE = 15.0
 WHOLE = 30.0

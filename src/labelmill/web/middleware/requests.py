@@ -42,7 +42,9 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = identity
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = identity
+                headers["Server-Timing"] = _timing(scope, clock.monotonic() - started)
             await send(message)
 
         with context(request=identity):
@@ -60,6 +62,13 @@ class Requests:
         actor = getattr(scope.get("state", {}).get("actor"), "annotator_id", None)
         who = {"annotator": actor} if actor else {}
         tell("request", method=scope["method"], path=path, status=status, milliseconds=round(seconds * 1000, 1), **who)
+
+
+def _timing(scope: Scope, seconds: float) -> str:
+    """Return how long the answer took in all, and of that the work on it where it waited for others' as well."""
+    worked = scope.get("state", {}).get("worked")
+    work = f"work;dur={worked * 1000:.2f}, " if worked is not None else ""
+    return f"{work}total;dur={seconds * 1000:.2f}"
 
 
 def template(scope: Scope) -> str:

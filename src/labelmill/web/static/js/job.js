@@ -1,5 +1,7 @@
 // Shows a job's progress as it goes, from the server's event stream.
 
+// Milliseconds.
+const AGAIN = 3000;
 const card = document.querySelector("[data-job][data-live]");
 
 function figure(value) {
@@ -43,8 +45,16 @@ if (card) {
   const state = card.querySelector("[data-state]").className.match(/state-(\w+)/)[1];
   const live = card.querySelector("[data-live-note]");
   const lost = card.querySelector("[data-lost-note]");
-  const events = new EventSource(`/v1/jobs/${card.dataset.job}/events`);
-  events.addEventListener("open", () => { live.hidden = false; lost.hidden = true; });
-  events.addEventListener("error", () => { live.hidden = true; lost.hidden = false; });
-  events.addEventListener("job", (event) => show(JSON.parse(event.data), state));
+  const listen = () => {
+    const events = new EventSource(`/v1/jobs/${card.dataset.job}/events`);
+    events.addEventListener("open", () => { live.hidden = false; lost.hidden = true; });
+    events.addEventListener("error", () => {
+      live.hidden = true;
+      lost.hidden = false;
+      // The browser asks again by itself after a broken connection, but never after an answer like 503.
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
+    });
+    events.addEventListener("job", (event) => show(JSON.parse(event.data), state));
+  };
+  listen();
 }

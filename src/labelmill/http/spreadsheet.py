@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: A cell that begins with one of these is a formula to some spreadsheet; the wide ones are typed on East Asian keyboards.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 def as_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> bytes:
@@ -24,6 +24,6 @@ def as_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> bytes:
 
 def defused(value: Any) -> Any:
     """Return a value that no spreadsheet takes for a formula: texts that look like one get an apostrophe in front."""
-    if isinstance(value, str) and value.lstrip(" \ufeff").startswith(_FORMULA):
+    if isinstance(value, str) and value.lstrip(" \ufeff").startswith(FORMULA):
         return f"'{value}"
     return value

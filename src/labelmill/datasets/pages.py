@@ -1,0 +1,71 @@
+"""The pages on datasets: the list, and where a dataset's address leads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from labelmill.accounts import Action, may, require
+from labelmill.accounts import service as accounts
+from labelmill.datasets import service
+from labelmill.http import SignedIn, TheApp, page_router, render, see_other
+from labelmill.http.datasets import dataset_frame
+from labelmill.samples import service as samples
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from labelmill.accounts import Actor
+
+router = page_router()
+DatasetId = Annotated[int, Path(ge=1, le=2**53)]
+MOST_LISTED: Final = 50
+
+
+@router.get("/datasets")
+def list_page(
+    request: Request,
+    app: TheApp,
+    actor: SignedIn,
+    *,
+    archived: bool = False,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> HTMLResponse:
+    """List the datasets that somebody may see, with how far each is."""
+    require(actor, Action.VIEW_DATASET)
+    with app.database.read() as connection:
+        only = accounts.datasets_of(connection, actor)
+        found = service.list_datasets(connection, only=only, archived=archived, after=after, limit=MOST_LISTED + 1)
+        shown = [_line(connection, actor, each) for each in found[:MOST_LISTED]]
+        gone = archived or bool(service.list_datasets(connection, only=only, archived=True, limit=1))
+    return render(
+        request, "datasets/list.html", lines=shown, more=len(found) > MOST_LISTED, first=not after, archived=archived, gone=gone,
+        makes=may(actor, Action.MAKE_DATASET),
+    )  # fmt: skip
+
+
+@router.post("/datasets/samples")
+def make_samples(app: TheApp, actor: SignedIn) -> Response:
+    """Begin to make the sample datasets, and show the job that does it."""
+    require(actor, Action.MAKE_DATASET)
+    job = app.database.transact(samples.begin, created_by=actor.annotator_id, limits=app.runtime.limits)
+    app.runtime.wake(job.id)
+    return see_other(f"/jobs/{job.id}")
+
+
+@router.get("/datasets/{dataset_id}")
+def dataset_page(app: TheApp, actor: SignedIn, dataset_id: DatasetId) -> Response:
+    """Lead to what is next in a dataset: records where it has none, else labelling, else the figures."""
+    frame = dataset_frame(app, actor, dataset_id)
+    inside, dataset = frame["inside"], frame["dataset"]
+    if not frame["counts"].records and may(inside, Action.CHANGE_DATASET) and dataset.archived_at is None:
+        return see_other(f"/datasets/{dataset_id}/import")
+    labels = may(inside, Action.LABEL) and dataset.archived_at is None
+    return see_other(f"/datasets/{dataset_id}/{'label' if labels else 'monitor'}")
+
+
+def _line(connection: Connection, actor: Actor, dataset: service.Dataset) -> dict[str, object]:
+    inside = accounts.require_in(connection, actor, Action.VIEW_DATASET, dataset.id)
+    return {"dataset": dataset, "inside": inside, "counts": service.counts(connection, dataset.id)}

@@ -1,0 +1,72 @@
+"""Exports over HTTP: a file that is sent while it is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Path, Query
+from fastapi.responses import StreamingResponse
+
+from labelmill.accounts import Action, Role, may
+from labelmill.accounts import service as accounts
+from labelmill.datasets import RecordFilter
+from labelmill.errors import BadInput, Forbidden
+from labelmill.exports.formats import KINDS, Format, Naming, Request, Rows
+from labelmill.exports.service import export
+from labelmill.http import SignedIn, TheApp, api_router, documented
+
+if TYPE_CHECKING:
+    from labelmill.accounts import Actor
+    from labelmill.bootstrap import App
+
+router = api_router("/datasets/{dataset_id}/export", "exports")
+_LARGEST_ID = 2**53
+Id = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file, as an attachment.", "content": {kind.media_type: {} for kind in KINDS.values()}}
+}
+
+
+@router.get("", response_class=StreamingResponse, responses=FILE | documented(404))
+def get_export(
+    app: TheApp,
+    actor: SignedIn,
+    dataset_id: Id,
+    *,
+    format: Format = Format.CSV,  # noqa: A002 - the parameter's name
+    rows: Annotated[Rows, Query(description="One row for each record, or for each answer.")] = Rows.RECORDS,
+    annotators: Annotated[Naming, Query(description="What annotators are called.")] = Naming.PSEUDONYM,
+    text: Annotated[str, Query(max_length=1_000, description="The content holds this, in whatever case.")] = "",
+    label: Annotated[int | None, Query(ge=1, le=_LARGEST_ID, description="The majority is this label.")] = None,
+    tied: Annotated[bool | None, Query(description="Labels share the most votes.")] = None,
+    answered: Annotated[bool | None, Query(description="There is a majority.")] = None,
+    is_open: Annotated[bool | None, Query(alias="open", description="More answers are wanted.")] = None,
+) -> StreamingResponse:
+    """Send records, answers and predictions of a dataset as of this moment. Later answers are not in it, however long it takes."""
+    if "\0" in text:
+        raise BadInput("It holds the character NUL.", where="text", way_out="No record does.")
+    where = RecordFilter(text=text, label_id=label, is_tied=tied, is_answered=answered, is_open=is_open)
+    require_export(app, actor, dataset_id, annotators)
+    return sent(app, dataset_id, Request(format=format, rows=rows, naming=annotators, where=where))
+
+
+def sent(app: App, dataset_id: int, asked: Request) -> StreamingResponse:
+    """Return the answer that sends an export. Raises what ``export`` raises."""
+    made = export(app.database, app.blobs, dataset_id, asked)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(made.name)}", "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store", "X-Labelmill-As-Of": str(made.number),
+    }  # fmt: skip
+    return StreamingResponse(made.chunks, media_type=made.media_type, headers=headers)
+
+
+def require_export(app: App, actor: Actor, dataset_id: int, naming: Naming) -> Actor:
+    """Return who asks with their role in the dataset; raises Forbidden for those who may not see what others answered, or who."""
+    with app.database.read() as connection:
+        inside = accounts.require_in(connection, actor, Action.VIEW_DATASET, dataset_id)
+    if inside.role is Role.ANNOTATOR:
+        raise Forbidden("This would tell what others answered.", way_out="A manager or a viewer of the dataset may export it.")
+    if naming is not Naming.PSEUDONYM and not may(inside, Action.VIEW_ANNOTATORS):
+        raise Forbidden("This would tell who annotators are.", where="annotators", way_out="Ask for pseudonyms.")
+    return inside

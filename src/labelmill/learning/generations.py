@@ -1,0 +1,101 @@
+"""Generations as they are stored: which one a dataset shows, and which ones are kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from labelmill import clock
+from labelmill.learning.model import Generation
+from labelmill.learning.tables import classifiers, current_generations, generations, queue_records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, RowMapping
+
+    from labelmill.learning.model import Classifier, Queued
+
+
+def current(connection: Connection, dataset_id: int) -> Generation | None:
+    """Return the generation that a dataset shows, None before the first."""
+    query = sa.select(generations).join(current_generations, current_generations.c.generation_id == generations.c.id)
+    row = connection.execute(query.where(current_generations.c.dataset_id == dataset_id)).mappings().one_or_none()
+    return _generation(row) if row else None
+
+
+def is_late(connection: Connection, dataset_id: int, classifier: Classifier | None) -> bool:
+    """Tell whether the generation that is shown is of a newer classifier than this one, or of any where this is None."""
+    query = (
+        sa.select(classifiers.c.version)
+        .join(generations, generations.c.classifier_id == classifiers.c.id)
+        .join(current_generations, current_generations.c.generation_id == generations.c.id)
+        .where(current_generations.c.dataset_id == dataset_id)
+    )
+    shown = connection.scalar(query)
+    return shown is not None and (classifier is None or shown > classifier.version)
+
+
+def begin(connection: Connection, dataset_id: int, job_id: str, values: dict[str, Any]) -> int:
+    """Store a generation that nobody sees yet and return its id; what an earlier try of its job left of the queue is removed."""
+    known = connection.scalar(sa.select(generations.c.id).where(generations.c.job_id == job_id))
+    if known is not None:
+        shown = connection.scalar(
+            sa.select(current_generations.c.generation_id).where(current_generations.c.generation_id == known)
+        )
+        if shown is None:
+            connection.execute(sa.delete(queue_records).where(queue_records.c.generation_id == known))
+        return int(known)
+    row = {"dataset_id": dataset_id, "job_id": job_id, "created_at": clock.now()} | values
+    done: Any = connection.execute(sa.insert(generations).values(row))
+    return int(done.inserted_primary_key[0])
+
+
+def add_queue(connection: Connection, generation_id: int, queued: Sequence[Queued]) -> None:
+    """Add a slice of a generation's queue: short, since on some databases who answers one of its records waits meanwhile."""
+    shown = connection.scalar(
+        sa.select(current_generations.c.generation_id).where(current_generations.c.generation_id == generation_id)
+    )
+    if queued and shown is None:
+        connection.execute(sa.insert(queue_records), [asdict(each) | {"generation_id": generation_id} for each in queued])
+
+
+def show(connection: Connection, dataset_id: int, generation_id: int, classifier: Classifier | None) -> bool:
+    """Show a generation that is complete; return False where a newer classifier's is shown meanwhile."""
+    pointer = sa.select(current_generations.c.generation_id).where(current_generations.c.dataset_id == dataset_id)
+    before = connection.scalar(pointer.with_for_update())
+    if before is None:
+        connection.execute(sa.insert(current_generations).values(dataset_id=dataset_id, generation_id=generation_id))
+        return True
+    if is_late(connection, dataset_id, classifier):
+        return False
+    moved = sa.update(current_generations).where(current_generations.c.dataset_id == dataset_id)
+    connection.execute(moved.values(generation_id=generation_id))
+    return True
+
+
+def outdated(connection: Connection, dataset_id: int, *, kept: int) -> list[Generation]:
+    """Return the generations beyond the newest ``kept`` that belong to no kept classifier and are not shown."""
+    query = (
+        sa.select(generations, classifiers.c.is_kept)
+        .outerjoin(classifiers, classifiers.c.id == generations.c.classifier_id)
+        .where(generations.c.dataset_id == dataset_id)
+        .order_by(generations.c.id.desc())
+    )
+    shown = current(connection, dataset_id)
+    rows = connection.execute(query.offset(kept)).mappings().all()
+    return [_generation(row) for row in rows if not row["is_kept"] and (shown is None or row["id"] != shown.id)]
+
+
+def forget(connection: Connection, ids: Sequence[int]) -> None:
+    """Forget generations that are not shown."""
+    for generation_id in ids:
+        connection.execute(sa.delete(queue_records).where(queue_records.c.generation_id == generation_id))
+        connection.execute(sa.delete(generations).where(generations.c.id == generation_id))
+
+
+def _generation(row: RowMapping) -> Generation:
+    values: dict[str, Any] = {name: row[name] for name in Generation.__dataclass_fields__}
+    return Generation(**values)

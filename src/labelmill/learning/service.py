@@ -1,0 +1,30 @@
+"""The verbs on classifiers, their predictions and the queue, under one name: what the rest of labelmill may use."""
+
+from __future__ import annotations
+
+from labelmill.learning.classifiers import get_classifier, keep, list_classifiers
+from labelmill.learning.due import after_answer, after_import, predictions_of, train_now
+from labelmill.learning.learners import choose as find_learner
+from labelmill.learning.monitor import figures
+from labelmill.learning.predictions import generation_frame, predicted, prediction_counts, predictions, shown_predictions
+from labelmill.learning.queue import queue, queue_page, suggested
+
+__all__ = [
+    "after_answer",
+    "after_import",
+    "figures",
+    "find_learner",
+    "generation_frame",
+    "get_classifier",
+    "keep",
+    "list_classifiers",
+    "predicted",
+    "prediction_counts",
+    "predictions",
+    "predictions_of",
+    "queue",
+    "queue_page",
+    "shown_predictions",
+    "suggested",
+    "train_now",
+]

@@ -1,0 +1,93 @@
+"""One SQLite file that everything uses at once: what was acknowledged is stored, and the file is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from loop_crowd import QUICK, Loop, hurt, many_things
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+POSTS, RECORDS = 60_000, 40_000
+#: Fewer than the tries that a step has: one that takes its process along again and again is parked, as it should be.
+KILLS = QUICK["max_tries"] // 2
+
+
+def write_posts(path):
+    """Put a table to label into the file that holds labelmill's own tables."""
+    names = ("John", "Anna", "Kim")
+    with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
+        connection.execute("CREATE TABLE posts (id INTEGER PRIMARY KEY, author TEXT)")
+        rows = ((number, f"{names[number % 3]} {number}") for number in range(POSTS))
+        connection.executemany("INSERT INTO posts VALUES (?, ?)", rows)
+
+
+def begin(loop, *verb):
+    environment = {**os.environ, **loop.settings.environment()}
+    command = [sys.executable, "-m", "labelmill", *verb, "--json"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process):
+    out, told = process.communicate(timeout=600)
+    assert process.returncode == 0, told + out
+    return json.loads(out)
+
+
+def test_import_label_task_and_labelling_at_once_keep_what_was_acknowledged_and_the_file_whole(tmp_path, seed, chance):
+    """Two label tasks write into the file that they read from, a file is imported, people label, models are trained; workers die."""
+    path = tmp_path / "labelmill.db"
+    with Loop(tmp_path, f"sqlite:///{path}", clients=6, records=8000, wanted=2) as loop:
+        write_posts(path)
+        rules = tmp_path / "rules.csv"
+        rules.write_text("content,label,rule_type,match_type\njohn,/male,keyword,partially\nanna,/female,keyword,partially\n")
+        rows = pl.DataFrame({"text": [f"row {number} of many" for number in range(RECORDS)]})
+        rows.write_csv(tmp_path / "many.csv")
+        task = ("label", f"{path}::posts", "--rules", str(rules), "--text-column", "author", "--step-rows", "5000")
+        with many_things(loop, seed) as crowd:
+            commands = [
+                begin(loop, "import", str(tmp_path / "many.csv"), "--into", "imports"),
+                begin(loop, *task, "--id-column", "id", "--name", "one", "--out", f"sqlite:///{path}"),
+                begin(loop, *task, "--id-column", "id", "--name", "two", "--out", str(tmp_path / "two.parquet")),
+            ]
+            kills = 0
+            while any(each.poll() is None for each in commands):
+                time.sleep(chance.uniform(2, 5))
+                # A command runs steps, too; it is not killed here.
+                if kills < KILLS and (pids := set(loop.worker_pids()) - {each.pid for each in commands}):
+                    hurt(chance.choice(sorted(pids)), signal.SIGKILL)
+                    kills += 1
+            told = [end(each) for each in commands]
+            crowd.await_label()
+        sys.stdout.write(f"{len(crowd.acknowledged())} {round(crowd.longest(), 2)} {dict(crowd.told())}\n{told}\n")
+        crowd.require_exact()
+        loop.require_trainings()
+        assert set(crowd.told()) <= {"200", "409", "lost", "repeated"}
+        require_labelled(path, Path(tmp_path / "two.parquet"))
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            there = connection.execute("SELECT count(*), count(DISTINCT content) FROM records WHERE content LIKE 'row %'")
+            assert there.fetchall() == [(RECORDS, RECORDS)]
+
+
+def require_labelled(path, parquet):
+    """Require that each John and each Anna has one label, in the table and in the file, and nobody else any."""
+    wanted = {number: ("/male", "/female")[number % 3] for number in range(POSTS) if number % 3 < 2}
+    with closing(sqlite3.connect(path)) as connection:
+        table = pl.read_database("SELECT * FROM wh_panel_mapping_one", connection)
+    for frame in (table, pl.read_parquet(parquet)):
+        sys.stdout.write(f"{frame.columns} {frame.height}\n")
+    found = pl.read_parquet(parquet)
+    assert dict(found.select("id", "panel").iter_rows()) == wanted
+    assert found.height == len(wanted)
+    assert table.height == len(wanted)

@@ -1,0 +1,119 @@
+"""``labelmill export`` as somebody types it, and its files imported again."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from labelmill import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., tuple[int, Any, str]]
+
+POSTS = """id,text,label,who,at
+r1,one,spam,ann@example.org,2026-01-01T10:00:00Z
+r1,one,ham,bob@example.org,2026-01-01T10:00:01Z
+r1,one,spam,eve@example.org,2026-01-01T10:00:02Z
+r2,"two, and more",ham,ann@example.org,2026-01-01T10:00:03Z
+r3,=three,,,
+007,你好,spam,bob@example.org,2026-01-01T10:00:04Z
+"""
+MAPPING = ("--text-column", "text", "--id-column", "id", "--label-column", "label", "--labels", "answers")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, Any, str]:
+        code = cli.run(arguments)
+        out, said = capsys.readouterr()
+        return code, json.loads(out) if "--json" in arguments and out else out, said
+
+    return command
+
+
+@pytest.fixture
+def posts(run: Run, tmp_path: Path) -> str:
+    (tmp_path / "posts.csv").write_text(POSTS, encoding="utf-8")
+    code, _, said = run(
+        "import", "posts.csv", "--into", "posts", "--new", *MAPPING, "--annotator-column", "who", "--time-column", "at"
+    )
+    assert code == 0, said
+    return "posts"
+
+
+def test_the_ending_tells_the_format_and_a_file_is_not_replaced_unasked(run: Run, posts: str, tmp_path: Path) -> None:
+    code, told, _ = run("export", posts, "--out", "out.jsonl", "--json")
+    assert (code, told["format"], told["bytes"]) == (0, "jsonl", (tmp_path / "out.jsonl").stat().st_size)
+    code, _, said = run("export", posts, "--out", "out.jsonl")
+    assert (code, "there already" in said, "--force" in said) == (4, True, True)
+    assert run("export", posts, "--out", "out.jsonl", "--label", "spam", "--force")[0] == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    assert [each.name for each in tmp_path.iterdir() if "part" in each.name] == []
+
+
+def test_standard_output_takes_the_file(run: Run, posts: str) -> None:
+    code, out, _ = run("export", posts, "--format", "long", "--out", "-", "--annotators", "name")
+    assert code == 0
+    assert out.splitlines()[:2] == ["task,worker,label", "r1,ann@example.org,spam"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--out", "x.foo"), "tells no format"),
+        ((), "No format is named"),
+        (("--out", "x.csv", "--label", "spm"), "There are: spam, ham"),
+        (("--format", "images"), "holds no text records"),
+        (("--out", "nowhere/x.csv"), "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_says_why(run: Run, posts: str, arguments: tuple[str, ...], told: str) -> None:
+    code, _, said = run("export", posts, *arguments)
+    assert code != 0
+    assert told in said.replace("ignored, ", "").replace(", ignored", "")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "label-studio"])
+def test_export_remove_and_import_gives_the_same_dataset(run: Run, posts: str, tmp_path: Path, form: str) -> None:
+    before = _content(run, posts, tmp_path)
+    name = f"again.{'json' if form == 'label-studio' else form}"
+    rows = () if form == "label-studio" else ("--rows", "answers")
+    code, _, said = run("export", posts, "--format", form, "--out", name, "--annotators", "name", *rows)
+    assert code == 0, said
+    [number] = [each["id"] for each in run("dataset", "list", "--json")[1] if each["name"] == posts]
+    assert run("dataset", "archive", str(number))[0] == 0
+    assert run("dataset", "remove", str(number), "--yes")[0] == 0
+    code, told, said = run(
+        "import",
+        name,
+        "--into",
+        posts,
+        "--new",
+        *MAPPING,
+        "--annotator-column",
+        "annotator",
+        "--time-column",
+        "answered_at",
+        "--json",
+    )
+    assert (code, told["rejected"]) == (0, 0), said
+    assert _content(run, posts, tmp_path) == before
+
+
+def _content(run: Run, dataset: str, tmp_path: Path) -> tuple[Counter[str], list[Any]]:
+    """Return every answer and every record with what follows from its answers."""
+    for rows in ("answers", "records"):
+        code, _, said = run("export", dataset, "--rows", rows, "--annotators", "name", "--out", f"{rows}.jsonl", "--force")
+        assert code == 0, said
+    answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    kept = Counter(json.dumps({name: value for name, value in each.items() if name != "record"}) for each in answers)
+    return kept, [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
