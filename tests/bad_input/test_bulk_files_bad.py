@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import random
@@ -185,6 +186,21 @@ class TestText:
     def test_utf_16_without_a_mark_says_which(self, tmp_path):
         error = refused(put(tmp_path, "a,b\n1,2\n".encode("utf-16-le")), BadFile, "NUL")
         assert "--encoding utf-16-le" in error.way_out
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            codecs.BOM_UTF16_LE + b"id,text\n1,hello world\n2,more\n",
+            codecs.BOM_UTF16_BE + "id,text\n1,hello\n2,more\n".encode("utf-16-le"),
+        ],
+    )
+    def test_a_mark_of_utf16_before_other_text_is_no_file_without_rows(self, tmp_path, content):
+        """Decoded by its mark all of it is one long name of a column: a run would read nothing and call it done."""
+        error = refused(put(tmp_path, content), BadFile, "no line ends")
+        assert "UTF-8" in error.way_out
+
+    def test_a_header_alone_in_utf16_has_no_rows(self, tmp_path):
+        assert read(put(tmp_path, "id,text".encode("utf-16"))) == ([], [])
 
     @pytest.mark.parametrize("separator", ["", ",,", '"', "\n", "é"])
     def test_what_cannot_separate_is_refused(self, tmp_path, separator):

@@ -11,7 +11,7 @@ import polars as pl
 
 from labelmill.db.bulk.delimited_rows import FIELD_LIMIT, Parsed, RowParser, is_sound
 from labelmill.db.bulk.dialect import Dialect, find_line_end, find_separator, quotes_wrap
-from labelmill.db.bulk.encoding import check_encoding
+from labelmill.db.bulk.encoding import check_encoding, is_in_disguise
 from labelmill.db.bulk.file_source import FileSource
 from labelmill.db.bulk.model import Column, Kind, Part, TableInfo
 from labelmill.db.bulk.text_blocks import TextBlocks, count_lines, split_lines
@@ -46,6 +46,11 @@ class DelimitedFile(FileSource):
         lines = split_lines(first)
         if not first.strip():
             raise self._bad("The file holds nothing but blank lines.", "Name a file with a header and rows.")
+        if is_in_disguise(first, blocks.encoding):
+            raise self._bad(
+                f"Read as {blocks.encoding} the file has no line ends: its text is in another encoding, whatever its first bytes say.",
+                "Save it anew as UTF-8, or say which encoding it is with --encoding.",
+            )
         separator = options.separator or find_separator(lines, _USUAL[location.format])
         self.dialect = Dialect(
             encoding=blocks.encoding, separator=separator, quoted=options.quoting, line_end=find_line_end(lines)

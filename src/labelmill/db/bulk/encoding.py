@@ -79,6 +79,16 @@ def encoding_of_start(start: bytes, where: str) -> str | None:
     return None
 
 
+def is_in_disguise(text: str, encoding: str | None) -> bool:
+    """Tell whether text that was decoded as UTF-16 or UTF-32 is another's: its line ends are halves of other characters.
+
+    Nearly all bytes decode as UTF-16: a file of many lines would pass for a header of one long name, without rows.
+    """
+    if not (encoding or "").startswith(("utf-16", "utf-32")) or re.search(r"[\r\n]", text):
+        return False
+    return re.search(rb"[\r\n]", text.encode("utf-16-le", "surrogatepass")) is not None
+
+
 def guess_encoding(text: bytes, where: str, *, place: int = 0) -> str:
     """Return the encoding of bytes that are not all ASCII and stand at ``place`` of a file, or raise BadFile that asks for it."""
     first = next(found.start() for found in _HIGH_RUN.finditer(text))
