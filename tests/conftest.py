@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from contextlib import closing
@@ -15,6 +16,7 @@ import left_out
 import lent
 import testservers
 import webapp
+from labelmill import logs
 from labelmill.accounts import passwords
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
@@ -37,6 +39,17 @@ def cheap_passwords() -> Iterator[None]:
         patch.setattr(passwords, "MEMORY", 64)
         patch.setattr(passwords, "PASSES", 1)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """Take back what a verb run in this process set: its log lines would stand in the output of the tests that follow."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [each for each in root.handlers if each not in handlers and isinstance(each, logs.StderrHandler)]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

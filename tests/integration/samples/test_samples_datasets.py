@@ -87,7 +87,8 @@ def test_the_demo_trains_on_the_answers_and_predicts_every_record(site, capsys):
             assert site.page(f"/datasets/{dataset.id}/{page}").status_code == 200
 
     add_samples(site.app)
-    assert "dataset" not in capsys.readouterr().err
+    assert "dataset digits: " not in (again := capsys.readouterr().err)
+    assert "dataset posts: " not in again
 
 
 def test_a_digit_is_an_image_that_a_browser_shows(site):

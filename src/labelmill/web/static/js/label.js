@@ -65,14 +65,17 @@ const held = () => [...new Set([...ahead.map((record) => record.id), ...trail.fi
 async function fetchMore() {
   clearTimeout(askAgain);
   if (asking || ahead.length >= FEWEST) return;
-  asking = api.next(AHEAD - ahead.length, held());
+  const before = held();
+  asking = api.next(AHEAD - ahead.length, before);
   try {
     served = await asking;
     const known = new Set(held());
     const fresh = served.records.filter((record) => !known.has(record.id));
+    // What was put off meanwhile, or is still on its way, comes again: "done" was too early.
+    const isEarly = outbox.count > 0 || before.some((id) => !known.has(id));
     for (const record of fresh) pictures.prepare(record);
     ahead.push(...fresh);
-    if (served.state !== "record" || !fresh.length) later(served.state === "done" ? 15 : served.retry || 5);
+    if (served.state !== "record" || !fresh.length) later(isEarly ? 1 : served.state === "done" ? 15 : served.retry || 5);
   } catch (error) {
     const known = { 401: "signed-out", 403: "forbidden", 404: "forbidden" };
     served = { state: isArchived(error) ? "archived" : known[error.status] ?? "offline", retry: 3 };
