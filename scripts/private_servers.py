@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -24,9 +25,10 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-START_TIMEOUT = 90.0  # seconds; RabbitMQ needs about 10 on a slow machine
+START_TIMEOUT = 240.0  # seconds; RabbitMQ needs about 10 on a slow machine, and minutes on one with much else to do
 STOP_TIMEOUT = 30.0  # seconds
 USER = "labelmill_test"
+PORTS = range(20_000, 32_000)
 
 
 class ServerFailedError(Exception):
@@ -66,9 +68,8 @@ def _needed(*names: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody has: one of those that no system lends to clients, so that it stays free while its server is away."""
+    return next(port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if _is_free(port))
 
 
 # ---------------------------------------------------------------------------------------------- one function for each server

@@ -17,16 +17,21 @@ MOST: Final = 5
 FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
 
 
+def tell(*lines: str) -> None:
+    sys.stdout.write("\n  ".join(lines) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     failed = sorted(json.loads(FAILED.read_text(encoding="utf-8"))) if FAILED.exists() else []
     if not failed or len(failed) > MOST:
-        print(f"Not run again: {len(failed)} tests failed (1 to {MOST} are).")
+        tell(f"Not run again: {len(failed)} tests failed (1 to {MOST} are).")
         return 1
-    print("Run again, alone:", *failed, sep="\n  ", flush=True)
+    tell("Run again, alone:", *failed)
     command = [sys.executable, "-m", "pytest", "-n0", "-m", "not chaos", *failed]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603 - names of this run's own tests
+    code = subprocess.run(command, check=False).returncode
     if code == 0:
-        print("UNSTABLE: these failed once and passed alone. Mend them:", *failed, sep="\n  ")
+        tell("UNSTABLE: these failed once and passed alone. Mend them:", *failed)
     return code
 
 
