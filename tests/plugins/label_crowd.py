@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import sqlalchemy as sa
 
+import private_servers
 from annotation_lab import Lab
 from labelmill.accounts import Role, Scope
 from labelmill.accounts import service as accounts
@@ -33,7 +34,6 @@ from webapp import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: Record, annotator and label.
 Given = tuple[int, str, int]
@@ -46,8 +46,7 @@ class Server:
     """The web process, and a dataset that everybody who has a token may label."""
 
     def __init__(self, folder: Path, url: str, *, clients: int, records: int, wanted: int, **settings: Any) -> None:
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            port = probe.getsockname()[1]
+        port = private_servers.free_port()
         self.settings = Settings(data_dir=folder, database_url=url, secret=SECRET, port=port, log_level="error", **settings)
         engine = make_engine(url)
         migrate.upgrade(engine)
@@ -80,11 +79,14 @@ class Server:
         try:
             while not self._is_ready():
                 assert time.monotonic() < deadline
-                assert self.process.poll() is None, "it ended by itself"
+                assert self.process.poll() is None, f"it ended by itself: {self._last_words()}"
                 time.sleep(0.05)
         except AssertionError:
             self.kill()
             raise
+
+    def _last_words(self) -> str:
+        return Path(self._log.name).read_text(errors="replace")[-2000:]
 
     def _is_ready(self) -> bool:
         try:

@@ -23,7 +23,8 @@ from labelmill.datasets import service as datasets
 from labelmill.errors import Unavailable
 from labelmill.jobs import presence
 from labelmill.jobs import service as jobs
-from labelmill.jobs.model import ACTIVE
+from labelmill.jobs.model import ACTIVE, StepState
+from labelmill.jobs.tables import job_steps
 from labelmill.jobs.tables import jobs as job_rows
 from labelmill.learning import generations
 from labelmill.learning import service as learning
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 #: Rows of each import; the last one has no text and is left out.
 ROWS = 40
-QUICK = {"heartbeat_seconds": 0.2, "lease_seconds": 3.0, "poll_seconds": 0.1, "max_tries": 10, "imports_per_minute": 10_000}
+#: A lease that a heart keeps that waits for a lock and for one of two busy processors.
+QUICK = {"heartbeat_seconds": 0.5, "lease_seconds": 10.0, "poll_seconds": 0.1, "max_tries": 10, "imports_per_minute": 10_000}
 
 
 class Loop(label_crowd.Server):
@@ -72,13 +74,38 @@ class Loop(label_crowd.Server):
         self._worker_log.close()
         super().close()
 
-    def worker_pids(self) -> list[int]:
-        """Return the processes that run steps."""
-        return [worker.pid for worker in self.patiently(self._alive)]
+    def victims(self, *, learning: bool = False) -> list[int]:
+        """Return the processes that run steps, without those in whose hands is a step's last try: it would be parked, as it should be.
 
-    def _alive(self) -> list[presence.Worker]:
+        With ``learning`` only those that train or predict this moment, where there are any.
+        """
+        workers, held = self.patiently(self._at_work)
+        last = {owner for owner, _, left in held if left <= 1}
+        learners = {owner for owner, kind, _ in held if kind in {"train", "predict"}} - last
+        chosen = learners if learning and learners else {worker.id for worker in workers} - last
+        return [worker.pid for worker in workers if worker.id in chosen]
+
+    def is_last_try(self) -> bool:
+        """Tell whether some step is on its last try: who is stopped while it has SQLite's one lock takes a try of every step."""
+        return any(left <= 1 for _, _, left in self.patiently(self._at_work)[1])
+
+    def _at_work(self) -> tuple[list[presence.Worker], list[Any]]:
+        steps = sa.select(job_steps.c.owner, job_rows.c.kind, job_rows.c.limit_tries - job_steps.c.tries)
+        steps = steps.join(job_rows, job_rows.c.id == job_steps.c.job_id).where(job_steps.c.state == StepState.LEASED)
         with self.app.database.read() as connection:
-            return presence.list_workers(connection)
+            return presence.list_workers(connection), [tuple(row) for row in connection.execute(steps)]
+
+    def steps_done(self) -> int:
+        """Return how many steps have ended well."""
+        done = sa.select(sa.func.count()).select_from(job_steps).where(job_steps.c.state == StepState.DONE)
+        return int(self.patiently(lambda: self._rows(done))[0][0])
+
+    def await_step(self, before: int, seconds: float = 2 * label_crowd.PATIENCE_SECONDS) -> None:
+        """Return once more steps are done than ``before``: who is killed sooner than a step takes never gets one done."""
+        deadline = time.monotonic() + seconds
+        while self.steps_done() <= before:
+            assert time.monotonic() < deadline, "they do not go on"
+            time.sleep(0.2)
 
     def begin_import(self, number: int) -> None:
         """Import a file of its own; the same request again until there is an answer."""

@@ -16,7 +16,7 @@ from labelmill.ids import new_id
 from labelmill.jobs import leases, limits, presence, service
 from labelmill.jobs.model import JobState
 from labelmill.jobs.supervisor import Supervisor, worker_children
-from labelmill.jobs.sweep import Sweep, release_workers
+from labelmill.jobs.sweep import ENDED, Sweep, release_workers
 from labelmill.jobs.worker import WorkerProcess
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def _beats(runtime: Runtime, queue: str) -> dict[str, int]:
         known = presence.list_workers(connection)
     gone = [worker.id for worker in known if worker.is_gone]
     if gone:
-        release_workers(
-            runtime.database, gone, code="worker-died", reason="The worker process ended in the middle of the step."
-        )
+        release_workers(runtime.database, gone, code="worker-died", reason=ENDED)
     return {worker.id: worker.beat for worker in known if worker.id not in gone and worker.serves(queue)}
 
 

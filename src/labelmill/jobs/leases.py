@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,15 @@ def hand_back(connection: Connection, step: Step) -> None:
     _release(connection, step, StepState.CANCELLED if job.ended else StepState.QUEUED)
 
 
+def free_all(connection: Connection) -> int:
+    """Free every step that somebody holds, for a database whose workers are elsewhere or gone; return how many steps."""
+    going_on = job_steps.c.job_id.in_(sa.select(jobs.c.id).where(jobs.c.state.in_(ACTIVE)))
+    leased = sa.update(job_steps).where(job_steps.c.state == StepState.LEASED)
+    freed = connection.execute(leased.where(going_on).values(state=StepState.QUEUED, owner=None, done=0)).rowcount
+    connection.execute(leased.values(state=StepState.CANCELLED, owner=None, done=0))
+    return freed
+
+
 def held_by(connection: Connection, owners: Sequence[str]) -> list[Step]:
     """Return the steps that these workers hold."""
     if not owners:
@@ -148,10 +158,21 @@ def held_by(connection: Connection, owners: Sequence[str]) -> list[Step]:
     return [_step(row) for row in connection.execute(query).mappings()]
 
 
-def counters(connection: Connection) -> dict[tuple[str, int], int]:
-    """Return the heartbeat counter of every leased step by (step id, attempt)."""
-    query = sa.select(job_steps.c.id, job_steps.c.attempt, job_steps.c.beat).where(job_steps.c.state == StepState.LEASED)
-    return {(row.id, row.attempt): row.beat for row in connection.execute(query)}
+@dataclass(frozen=True, kw_only=True)
+class Pulse:
+    """How often the worker of a leased step has said that it is alive."""
+
+    step_id: str
+    attempt: int
+    beat: int
+    owner: str
+
+
+def pulses(connection: Connection) -> list[Pulse]:
+    """Return the heartbeat counter of every leased step."""
+    columns = (job_steps.c.id.label("step_id"), *job_steps.c["attempt", "beat", "owner"])
+    leased = sa.select(*columns).where(job_steps.c.state == StepState.LEASED).order_by(job_steps.c.id)
+    return [Pulse(**row) for row in connection.execute(leased).mappings()]
 
 
 def any_free(connection: Connection, queues: Sequence[str] | None = None, job_id: str | None = None) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
     from datetime import datetime
 
 
@@ -169,11 +170,11 @@ class LeaseWatch:
         self.lease_seconds = lease_seconds
         #: A lease is dead after three looks at the soonest, however long the watcher itself was suspended between two of them.
         self.longest_gap = min(3.0, lease_seconds / 3)
-        self._seen: dict[Any, tuple[int, float]] = {}
+        self._seen: dict[Any, tuple[Hashable, float]] = {}
         self._awake = 0.0
         self._last: float | None = None
 
-    def observe(self, counters: dict[Any, int], moment: float) -> list[Any]:
+    def observe(self, counters: Mapping[Any, Hashable], moment: float) -> list[Any]:
         """Take the counters at ``moment`` (monotonic seconds) and return the keys that are dead."""
         # A watcher that was itself suspended saw nothing in between: a long gap counts as a short one.
         self._awake += min(moment - self._last, self.longest_gap) if self._last is not None else 0.0

@@ -14,7 +14,7 @@ from labelmill.jobs import leases, presence
 from labelmill.jobs.model import LeaseWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from sqlalchemy.engine import Connection
 
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 #: Seconds between two wake-ups of the same free step; doubled each time, so that a long queue does not fill the broker.
 FIRST_WAKE = 5.0
 LONGEST_WAKE = 60.0
+ENDED = "The worker process ended in the middle of the step."
+SILENT = "The worker gave no sign of life for the length of a lease."
 
 
 class Sweep(threading.Thread):
@@ -59,24 +61,23 @@ class Sweep(threading.Thread):
         """Look at every lease, worker and free step once."""
         moment = clock.monotonic()
         with self._database.read() as connection:
-            counters = leases.counters(connection)
+            pulses = leases.pulses(connection)
             alive = presence.list_workers(connection)
         gone = {worker.id for worker in alive if worker.is_gone}
-        gone.update(self._workers.observe({worker.id: worker.beat for worker in alive}, moment))
-        if gone:
-            release_workers(
-                self._database, sorted(gone), code="worker-died", reason="The worker process ended in the middle of the step."
-            )
-        for step_id, attempt in self._steps.observe(counters, moment):
+        self._release(gone, ENDED)
+        silent = set(self._workers.observe(_signs(alive, pulses), moment)) - gone
+        self._release(silent, SILENT)
+        for step_id, attempt in self._steps.observe({(each.step_id, each.attempt): each.beat for each in pulses}, moment):
             self._free(step_id, attempt)
+        gone |= silent
         self._wake(moment, [worker for worker in alive if worker.id not in gone])
 
+    def _release(self, worker_ids: set[str], reason: str) -> None:
+        if worker_ids:
+            release_workers(self._database, sorted(worker_ids), code="worker-died", reason=reason)
+
     def _free(self, step_id: str, attempt: int) -> None:
-        error = {
-            "code": "lease-expired",
-            "detail": "The worker gave no sign of life for the length of a lease.",
-            "id": new_id(),
-        }
+        error = {"code": "lease-expired", "detail": SILENT, "id": new_id()}
         self._database.transact(_fail_leased, step_id, attempt, error)
 
     def _wake(self, moment: float, alive: Sequence[Worker]) -> None:
@@ -94,6 +95,14 @@ class Sweep(threading.Thread):
         self._wakes = known
         if due:
             self._waker.wake([(step_id, free[step_id]) for step_id in due])
+
+
+def _signs(workers: Sequence[Worker], pulses: Sequence[leases.Pulse]) -> dict[str, Hashable]:
+    """Return by worker what changes for as long as it is alive: where its heart waits for a lock, a step that keeps figures has it."""
+    steps: dict[str, list[leases.Pulse]] = {}
+    for each in pulses:
+        steps.setdefault(each.owner, []).append(each)
+    return {worker.id: (worker.beat, *steps.get(worker.id, ())) for worker in workers}
 
 
 def release_workers(database: Database, worker_ids: Sequence[str], *, code: str, reason: str) -> int:

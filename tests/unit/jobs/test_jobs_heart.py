@@ -33,14 +33,14 @@ def heart(lab, running):
 
 def test_a_beat_raises_the_counter_and_tells_what_is_done(lab, running, heart):
     running.report(7)
-    lab.until(lambda: next(iter(_counters(lab).values())) > 2)
+    lab.until(lambda: next(iter(_beats(lab))) > 2)
     with lab.database.read() as connection:
         assert service.list_jobs(connection)[0].done == 7
 
 
-def _counters(lab):
+def _beats(lab):
     with lab.database.read() as connection:
-        return leases.counters(connection)
+        return [each.beat for each in leases.pulses(connection)]
 
 
 def test_a_step_of_a_cancelled_job_hears_of_it(lab, running, heart):

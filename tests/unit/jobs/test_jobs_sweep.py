@@ -76,6 +76,23 @@ def test_a_worker_without_a_heart_is_forgotten_and_its_step_freed(lab, sweep, mo
     assert lab.steps(job)[0]["tries"] == 1, "one death is one try, though worker and lease were both found dead"
 
 
+def test_p07_a_worker_whose_step_writes_is_alive_though_its_heart_waits_for_the_lock(lab, sweep, moment):
+    """What an import keeps with each slice says so as well; once that stands still, the worker is held for dead like any other."""
+    job = lab.submit("sleep")
+    lab.database.transact(presence.arrive, "w", runner="local", queues=["default"])
+    held = lab.database.transact(leases.claim, "w")
+    for written in range(60):
+        lab.database.transact(leases.keep, held, {"written": written})
+        look(sweep, moment, 1)
+    assert [worker.id for worker in lab.alive()] == ["w"]
+    assert (lab.steps(job)[0]["state"], lab.steps(job)[0]["tries"]) == ("leased", 0)
+    look(sweep, moment, 17)
+    assert lab.alive() == []
+    step = lab.steps(job)[0]
+    assert (step["state"], step["tries"], step["error"]["code"]) == ("queued", 1, "worker-died")
+    assert "no sign of life" in step["error"]["detail"]
+
+
 def test_free_steps_are_told_again_and_again_but_ever_more_seldom(lab, sweep, moment, waker):
     """After 5, 10, 20 ... at most 60 seconds: a broker that forgot everything is made good within a minute."""
     job = lab.submit("sleep")
