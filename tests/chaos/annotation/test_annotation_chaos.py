@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 import fresh
 import label_crowd
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 CLIENTS = 50
 ROUNDS = 20
 
@@ -29,7 +29,6 @@ def tell(crowd, **more):
     sys.stdout.write(f"{figures} {dict(crowd.told())}\n")
 
 
-@pytest.mark.timeout(900)
 def test_p01_p02_what_was_acknowledged_is_stored_once_though_the_web_process_is_killed(url, tmp_path, seed, chance):
     """Fifty clients without think time, some of which hang up early; who got no answer sends the same key again."""
     with label_crowd.Server(tmp_path, url, clients=CLIENTS, records=20_000, wanted=2) as server:

@@ -12,7 +12,9 @@ import pytest
 
 from job_lab import Lab
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
+#: What a busy machine may need until all is done: no promise is about that.
+PATIENCE_SECONDS = 600.0
 
 
 def test_p09_a_broker_that_restarts_and_forgets_loses_nothing(broker, tmp_path, chance):
@@ -25,7 +27,7 @@ def test_p09_a_broker_that_restarts_and_forgets_loses_nothing(broker, tmp_path, 
             time.sleep(chance.uniform(0.5, 2))
             broker.restart(chance.uniform(0.5, 3)) if action == "restart" else broker.forget(f"labelmill.{lab.queue}")
         for job in jobs:
-            lab.wait(job, seconds=150)
+            lab.wait(job, seconds=PATIENCE_SECONDS)
     assert [lab.holds_exactly(job) for job in jobs] == [True] * len(jobs)
     lab.close()
 
@@ -34,14 +36,14 @@ def test_p09_jobs_can_be_submitted_while_the_broker_is_away(broker, tmp_path):
     """Nobody who submits is refused or kept waiting for long; the work is done once the broker is back."""
     lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path, broker_url=broker.url)
     with lab.supervised(1):
-        lab.until(lab.alive)
+        lab.until(lab.alive, seconds=PATIENCE_SECONDS)
         broker.stop()
         begun = time.monotonic()
         jobs = [lab.submit("add", steps=2) for _ in range(5)]
         assert time.monotonic() - begun < 10
         broker.start()
         for job in jobs:
-            lab.wait(job, seconds=120)
+            lab.wait(job, seconds=PATIENCE_SECONDS)
     assert [lab.holds_exactly(job) for job in jobs] == [True] * 5
     lab.close()
 
@@ -59,7 +61,7 @@ def test_p07_workers_that_are_killed_and_stopped_all_the_time_lose_and_double_no
         for pid in stopped:
             _signal(pid, signal.SIGCONT)
         for job in jobs:
-            lab.wait(job, seconds=120)
+            lab.wait(job, seconds=PATIENCE_SECONDS)
     assert [lab.holds_exactly(job) for job in jobs] == [True] * 6
     lab.close()
 
@@ -84,15 +86,16 @@ def _signal(pid, number):
 
 def test_p17_rolling_restarts_lose_nothing_and_spend_no_try(tmp_path):
     """Supervisors come and go while jobs run; every step needs its one try only."""
-    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path)
+    # Nobody dies here: who waits for a busy processor must not be held for dead.
+    lab = Lab(f"sqlite:///{tmp_path / 'labelmill.db'}", tmp_path, lease_seconds=120.0)
     jobs = [lab.submit("add", steps=10, seconds=0.2, tries=1) for _ in range(4)]
     for _ in range(4):
         with lab.supervised(2):
-            lab.until(lambda: len(lab.alive()) == 2, seconds=30)
+            lab.until(lambda: len(lab.alive()) == 2, seconds=PATIENCE_SECONDS)
             time.sleep(1.0)
     with lab.supervised(2):
         for job in jobs:
-            lab.wait(job, seconds=60)
+            lab.wait(job, seconds=PATIENCE_SECONDS)
     assert [lab.holds_exactly(job) for job in jobs] == [True] * 4
     assert [step["tries"] for job in jobs for step in lab.steps(job)] == [0] * 48
     lab.close()
@@ -110,7 +113,7 @@ def test_one_sqlite_file_under_long_load_stays_whole(tmp_path, chance):
                 _signal(chance.choice(alive).pid, signal.SIGKILL)
             time.sleep(0.05)
         for job in acknowledged:
-            lab.wait(job, seconds=200)
+            lab.wait(job, seconds=PATIENCE_SECONDS)
     with closing(sqlite3.connect(tmp_path / "labelmill.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert [job.id for job in acknowledged if not lab.holds_exactly(job)] == []

@@ -17,7 +17,7 @@ from labelmill.accounts import service as accounts
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 CYCLES = 1000
 #: Connections, threads and memory that come with the first load and stay: the pools are full then.
 SPARE_DESCRIPTORS, SPARE_THREADS, SPARE_MB = 12, 4, 24

@@ -15,7 +15,7 @@ from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep
 from loop_crowd import Loop
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 AWAY_SECONDS = 60
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 SAVED = "[data-part=saved]"
