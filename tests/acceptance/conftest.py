@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+#: What of Chromium is in the way of a test. The pages behind its address bar cost as much with every window as our own page; our list
+#: of features takes the place of playwright's, whose names that could touch a page are repeated.
+WITHOUT = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "AimEnabled", "OptimizationHints", "PaintHolding", "HttpsUpgrades"),
+    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "ThirdPartyStoragePartitioning"),
+)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+    f"--disable-features={','.join(WITHOUT)}",
+]
+# A busy machine is no failure: what is expected of a page may take its time, unless a test says how long.
+expect.set_options(timeout=20_000)
 
 
 # Not longer than a module: while it is open, no other test of the process can run an event loop.
