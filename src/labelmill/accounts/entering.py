@@ -14,6 +14,7 @@ from labelmill.accounts.members import EVERYWHERE, require_member
 from labelmill.accounts.model import Actor, Leaps, Role, Scope, Span, is_over, touched
 from labelmill.accounts.permissions import Action, require
 from labelmill.accounts.tables import annotators, api_tokens, members, sessions
+from labelmill.db.prepared import Prepared
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -26,7 +27,7 @@ def enter_by_token(connection: Connection, secret: str, action: Action, dataset_
 
     None where the token lets nobody in, and where the time of its last use is to be written. Raises NotFound and Forbidden.
     """
-    row = connection.execute(_BY_TOKEN, {"hash": people.hashed(secret), "dataset": dataset_id}).one_or_none()
+    row = _BY_TOKEN.first(connection, {"hash": people.hashed(secret), "dataset": dataset_id})
     now = clock.now()
     if row is None or (row.expires_at is not None and now >= row.expires_at) or people.is_old_use(row.last_used_at, now):
         return None
@@ -37,7 +38,7 @@ def enter_by_session(
     connection: Connection, secret: str, action: Action, dataset_id: int, *, settings: Settings, leaps: Leaps
 ) -> Actor | None:
     """Return who a session belongs to, as ``enter_by_token`` does."""
-    row = connection.execute(_BY_SESSION, {"hash": people.hashed(secret), "dataset": dataset_id}).one_or_none()
+    row = _BY_SESSION.first(connection, {"hash": people.hashed(secret), "dataset": dataset_id})
     if row is None:
         return None
     now = clock.now()
@@ -51,7 +52,7 @@ def enter_by_session(
     return _inside(row, action, dataset_id, session_id=row.id)
 
 
-def _inside(row: sa.Row[Any], action: Action, dataset_id: int, **way: str) -> Actor:
+def _inside(row: Any, action: Action, dataset_id: int, **way: str) -> Actor:
     actor = Actor(
         annotator_id=row.annotator_id, email=row.email, name=row.name, role=Role(row.role), scope=Scope(row.scope), **way
     )  # fmt: skip
@@ -70,10 +71,9 @@ def _query(table: sa.Table, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return query.where(table.c.token_hash == sa.bindparam("hash"), annotators.c.disabled_at.is_(None))
 
 
-# Statements are made once: to put one together takes longer than most databases need for it.
-_BY_TOKEN = _query(api_tokens, api_tokens.c.last_used_at).where(api_tokens.c.revoked_at.is_(None))
+_BY_TOKEN = Prepared(_query(api_tokens, api_tokens.c.last_used_at).where(api_tokens.c.revoked_at.is_(None)))
 _TIMES = sessions.c.created_at, sessions.c.last_seen_at, api_tokens.c.expires_at.label("token_ends")
-_BY_SESSION = (
+_BY_SESSION = Prepared(
     _query(sessions, *_TIMES)
     .outerjoin(api_tokens, api_tokens.c.id == sessions.c.api_token_id)
     .where(api_tokens.c.revoked_at.is_(None))

@@ -15,6 +15,7 @@ from labelmill.annotation.model import Annotation, Tally, require_several
 from labelmill.annotation.tables import annotation_labels, annotation_rows, current_annotations
 from labelmill.annotation.tallying import annotations_of, answers_of, labelled, locked_record, stored_tally, write_tally
 from labelmill.datasets import dataset_rows, label_rows
+from labelmill.db.prepared import Prepared
 from labelmill.errors import BadInput, Conflict, NotFound, RecordFull
 from labelmill.learning import service as learning
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy.engine import Connection, RowMapping
+    from sqlalchemy.engine import Connection
 
     from labelmill.datasets import Dataset
 
@@ -46,7 +47,7 @@ class _New:
     """A row to append."""
 
     desk: Desk
-    record: RowMapping
+    record: Any
     key: str
     label_ids: tuple[int, ...] = ()
     shown_at: datetime | None = None
@@ -82,7 +83,7 @@ def answer(
         return known
     answers = answers_of(connection, record_id)
     held = leases.leases_on(desk, record_id)
-    own = [each["shown_at"] for each in held if each["annotator_id"] == annotator_id]
+    own = [each.shown_at for each in held if each.annotator_id == annotator_id]
     if all(each.annotator_id != annotator_id for each in answers):
         _require_place(desk, record_id, len(answers), held)
     shown = own[0] if own else shown_at
@@ -173,9 +174,9 @@ def _merged(connection: Connection, dataset: Dataset, label_id: int) -> int:
     return int(row.merged_into)
 
 
-def _require_place(desk: Desk, record_id: int, answers: int, held: Sequence[RowMapping]) -> None:
+def _require_place(desk: Desk, record_id: int, answers: int, held: Sequence[Any]) -> None:
     """Raise RecordFull for somebody new to a record that has all its annotators: with those who hold it, unless one is who answers."""
-    if any(each["annotator_id"] == desk.annotator_id and each["expires_at"] > desk.live_from for each in held):
+    if any(each.annotator_id == desk.annotator_id and each.expires_at > desk.live_from for each in held):
         # Who took an answer back has kept the place, even where others and a settling fill the record.
         if desk.wanted == 0 or answers < desk.wanted or _has_answered(desk, record_id):
             return
@@ -192,16 +193,14 @@ def _has_answered(desk: Desk, record_id: int) -> bool:
     return desk.connection.scalar(sa.select(annotation_rows.c.id).where(mine).limit(1)) is not None
 
 
-def _repeated(
-    desk: Desk, record: RowMapping, key: str, labels: tuple[int, ...], *, is_settling: bool = False
-) -> Answered | None:
+def _repeated(desk: Desk, record: Any, key: str, labels: tuple[int, ...], *, is_settling: bool = False) -> Answered | None:
     """Return what came before with this key, None where nothing did; raises Conflict where it was something else."""
     _require_key(key)
-    found = annotations_of(desk.connection, _BY_KEY, {"who": desk.annotator_id, "this_key": key})
+    found = annotations_of(_BY_KEY.rows(desk.connection, {"who": desk.annotator_id, "this_key": key}))
     if not found:
         return None
     before = found[0]
-    same = before.record_id == record["id"] and set(before.label_ids) == set(labels) and before.is_settling == is_settling
+    same = before.record_id == record.id and set(before.label_ids) == set(labels) and before.is_settling == is_settling
     if not same:
         raise _used(key)
     return Answered(annotation=before, tally=stored_tally(record), repeated=True)
@@ -232,20 +231,18 @@ def _inserted(new: _New) -> Annotation:
     connection, dataset_id = new.desk.connection, new.desk.dataset.id
     # Numbers rise in the order in which they become visible: "all up to n" must never gain a row below n.
     if connection.dialect.name != "sqlite":  # which has one writer at a time
-        connection.execute(_LOCK_DATASET, {"this": dataset_id})
+        _LOCK_DATASET.rows(connection, {"this": dataset_id})
     values: dict[str, Any] = {
-        "record_id": new.record["id"], "annotator_id": new.desk.annotator_id, "is_withdrawal": new.is_withdrawal,
+        "record_id": new.record.id, "annotator_id": new.desk.annotator_id, "is_withdrawal": new.is_withdrawal,
         "is_settling": new.is_settling, "shown_at": new.shown_at, "answered_at": new.desk.now,
     }  # fmt: skip
     row = values | {"dataset_id": dataset_id, "key": new.key}
     try:
-        made = connection.execute(_APPEND, row).inserted_primary_key
+        number = int(_APPEND.scalar(connection, row))
     except IntegrityError as error:  # the same key at the same time, for another record
         raise _used(new.key) from error
-    number = int(made[0]) if made else 0
-    if new.label_ids:
-        labels = [{"annotation_id": number, "label_id": each} for each in new.label_ids]
-        connection.execute(_LABEL, labels)
+    for label_id in new.label_ids:
+        _LABEL.run(connection, {"annotation_id": number, "label_id": label_id})
     return Annotation(id=number, label_ids=new.label_ids, **values)
 
 
@@ -253,20 +250,27 @@ def _point_to(new: _New, annotation: Annotation, *, changed: bool) -> None:
     """Let the annotator's row of answers that count name the new one."""
     connection, annotator_id = new.desk.connection, new.desk.annotator_id
     record_id = annotation.record_id
-    this = sa.and_(current_annotations.c.record_id == record_id, current_annotations.c.annotator_id == annotator_id)
     if annotation.is_withdrawal:
-        connection.execute(sa.delete(current_annotations).where(this))
-        return
-    if changed:
-        connection.execute(sa.update(current_annotations).where(this).values(annotation_id=annotation.id))
+        _DISCOUNT.run(connection, {"this": record_id, "who": annotator_id})
+    elif changed:
+        _RECOUNT.run(connection, {"this": record_id, "who": annotator_id, "newest": annotation.id})
     else:
         row = {"record_id": record_id, "annotator_id": annotator_id, "dataset_id": new.desk.dataset.id}
-        connection.execute(_COUNT, row | {"annotation_id": annotation.id})
+        _COUNT.run(connection, row | {"annotation_id": annotation.id})
 
 
-# Statements are made once: to put one together takes longer than most databases need for it.
-_LOCK_DATASET = sa.select(dataset_rows.c.id).where(dataset_rows.c.id == sa.bindparam("this")).with_for_update(key_share=True)
-_APPEND = sa.insert(annotation_rows)
-_LABEL = sa.insert(annotation_labels)
-_COUNT = sa.insert(current_annotations)
-_BY_KEY = labelled(annotation_rows.c.annotator_id == sa.bindparam("who"), annotation_rows.c.key == sa.bindparam("this_key"))
+_CURRENT = current_annotations.c
+_THIS = sa.and_(_CURRENT.record_id == sa.bindparam("this"), _CURRENT.annotator_id == sa.bindparam("who"))
+_LOCK_DATASET = Prepared(
+    sa.select(dataset_rows.c.id).where(dataset_rows.c.id == sa.bindparam("this")).with_for_update(key_share=True)
+)
+_APPEND = Prepared(
+    sa.insert(annotation_rows).returning(annotation_rows.c.id), [each.name for each in annotation_rows.c if each.name != "id"]
+)
+_LABEL = Prepared(sa.insert(annotation_labels), ["annotation_id", "label_id"])
+_COUNT = Prepared(sa.insert(current_annotations), [each.name for each in current_annotations.c])
+_RECOUNT = Prepared(sa.update(current_annotations).where(_THIS).values(annotation_id=sa.bindparam("newest")))
+_DISCOUNT = Prepared(sa.delete(current_annotations).where(_THIS))
+_BY_KEY = Prepared(
+    labelled(annotation_rows.c.annotator_id == sa.bindparam("who"), annotation_rows.c.key == sa.bindparam("this_key"))
+)

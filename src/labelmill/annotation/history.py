@@ -57,7 +57,7 @@ class Progress:
 def history(connection: Connection, dataset_id: int, record_id: int) -> list[Annotation]:
     """Return everything that was answered to a record, changes and withdrawals too, the oldest first."""
     rows = annotation_rows.c
-    return annotations_of(connection, labelled(rows.record_id == record_id, rows.dataset_id == dataset_id))
+    return annotations_of(connection.execute(labelled(rows.record_id == record_id, rows.dataset_id == dataset_id)))
 
 
 def tally_of_record(connection: Connection, dataset_id: int, record_id: int) -> Tally:
@@ -80,7 +80,7 @@ def mine(
     query = sa.select(rows.annotation_id).where(rows.annotator_id == annotator_id, rows.dataset_id == dataset.id)
     query = query if before is None else query.where(rows.annotation_id < before)
     numbers = list(connection.scalars(query.order_by(rows.annotation_id.desc()).limit(limit)))
-    found = annotations_of(connection, labelled(annotation_rows.c.id.in_(numbers)))
+    found = annotations_of(connection.execute(labelled(annotation_rows.c.id.in_(numbers))))
     records = records_by_id(connection, [each.record_id for each in found])
     return [(each, records[each.record_id]) for each in reversed(found)]
 
@@ -90,7 +90,7 @@ def ties(connection: Connection, dataset: Dataset, *, after: int = 0, limit: int
     rows = record_rows.c
     query = sa.select(rows.id).where(rows.dataset_id == dataset.id, rows.is_tied == 1, rows.id > after)
     ids = list(connection.scalars(query.order_by(rows.id).limit(limit)))
-    answers = annotations_of(connection, labelled(current_annotations.c.record_id.in_(ids), counting=True))
+    answers = annotations_of(connection.execute(labelled(current_annotations.c.record_id.in_(ids), counting=True)))
     records = records_by_id(connection, ids)
     return [Tied(record=records[each], answers=[one for one in answers if one.record_id == each]) for each in ids]
 

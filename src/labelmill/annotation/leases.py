@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from labelmill.annotation.tables import cursors, record_leases
 from labelmill.datasets import Record, record_rows
+from labelmill.db.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy.engine import Connection, RowMapping
+    from sqlalchemy.engine import Connection
 
     from labelmill.datasets import Dataset
 
@@ -61,7 +62,7 @@ class Lease:
 
 def own_leases(desk: Desk) -> list[Lease]:
     """Return the records that lie before an annotator, the first shown first."""
-    rows = desk.connection.execute(_OWN, {"who": desk.annotator_id, "here": desk.dataset.id})
+    rows = _OWN.rows(desk.connection, {"who": desk.annotator_id, "here": desk.dataset.id})
     return [Lease(record_id=row.record_id, shown_at=row.shown_at, is_live=row.expires_at > desk.live_from) for row in rows]
 
 
@@ -69,7 +70,7 @@ def renew(desk: Desk, record_ids: Collection[int]) -> None:
     """Let live leases last from now on."""
     if record_ids:
         values = {"who": desk.annotator_id, "ids": list(record_ids), "until": desk.expires_at}
-        desk.connection.execute(_RENEW, values)
+        _RENEW.run(desk.connection, values)
 
 
 def grant(desk: Desk, record_ids: Sequence[int], *, again: bool = False) -> list[tuple[Record, datetime]]:
@@ -84,24 +85,24 @@ def grant(desk: Desk, record_ids: Sequence[int], *, again: bool = False) -> list
     leases = _leases_on(desk, list(rows))
     granted, gone = [], []
     for record_id in (each for each in record_ids if each in rows):
-        own = [each["shown_at"] for each in leases[record_id] if each["annotator_id"] == desk.annotator_id]
-        if (again or not own) and has_room(desk, rows[record_id]["answers"], leases[record_id]):
+        own = [each.shown_at for each in leases[record_id] if each.annotator_id == desk.annotator_id]
+        if (again or not own) and has_room(desk, rows[record_id].answers, leases[record_id]):
             granted.append((_record(rows[record_id]), own[0] if own else desk.now))
             gone += [record_id] if leases[record_id] else []
     taken = _cleared(desk, rows, gone)
     granted = [(record, shown_at) for record, shown_at in granted if record.id not in taken]
-    if granted:
-        desk.connection.execute(_LEASE, [_row(desk, record.id, shown_at) for record, shown_at in granted])
+    for record, shown_at in granted:
+        _LEASE.run(desk.connection, _row(desk, record.id, shown_at))
     return granted
 
 
-def has_room(desk: Desk, answers: int, leases: Sequence[RowMapping]) -> bool:
+def has_room(desk: Desk, answers: int, leases: Sequence[Any]) -> bool:
     """Tell whether an annotator may have a record (one more): those of others that are answered or live leave room."""
-    others = [each for each in leases if each["annotator_id"] != desk.annotator_id and each["expires_at"] > desk.live_from]
+    others = [each for each in leases if each.annotator_id != desk.annotator_id and each.expires_at > desk.live_from]
     return desk.wanted == 0 or answers + len(others) < desk.wanted
 
 
-def leases_on(desk: Desk, record_id: int) -> Sequence[RowMapping]:
+def leases_on(desk: Desk, record_id: int) -> Sequence[Any]:
     """Return all leases of a record, dead ones too."""
     return _leases_on(desk, [record_id])[record_id]
 
@@ -119,13 +120,13 @@ def release(desk: Desk, record_ids: Collection[int] | None = None) -> int:
 
 def drop(desk: Desk, record_id: int) -> None:
     """End an annotator's lease of a record, which was answered or put off."""
-    desk.connection.execute(_DROP, {"this": record_id, "who": desk.annotator_id})
+    _DROP.run(desk.connection, {"this": record_id, "who": desk.annotator_id})
 
 
 def put_before(desk: Desk, record_id: int) -> None:
     """Lease a record to an annotator whatever its room: they had answered it and took that back."""
     drop(desk, record_id)
-    desk.connection.execute(sa.insert(record_leases).values(_row(desk, record_id, desk.now)))
+    _LEASE.run(desk.connection, _row(desk, record_id, desk.now))
 
 
 def go_back(desk: Desk, record_ids: Collection[int]) -> None:
@@ -143,28 +144,28 @@ def go_back(desk: Desk, record_ids: Collection[int]) -> None:
     desk.connection.execute(sa.delete(cursors).where(mine, cursors.c.order_name == "queue"))
 
 
-def _locked(desk: Desk, record_ids: Sequence[int], *, wait: bool) -> dict[int, RowMapping]:
-    rows = desk.connection.execute(_LOCK if wait else _LOCK_FREE, {"ids": list(record_ids)}).mappings()
-    return {row["id"]: row for row in rows}
+def _locked(desk: Desk, record_ids: Sequence[int], *, wait: bool) -> dict[int, Any]:
+    rows = (_LOCK if wait else _LOCK_FREE).rows(desk.connection, {"ids": list(record_ids)})
+    return {row.id: row for row in rows}
 
 
-def _leases_on(desk: Desk, record_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
-    found: dict[int, list[RowMapping]] = defaultdict(list)
+def _leases_on(desk: Desk, record_ids: Sequence[int]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
     # Where every annotator gets a record only one's own lease tells anything.
-    rows = desk.connection.execute(_OWN_ON if desk.wanted == 0 else _ON, {"ids": list(record_ids), "who": desk.annotator_id})
-    for row in rows.mappings():
-        found[row["record_id"]].append(row)
+    statement = _OWN_ON if desk.wanted == 0 else _ON
+    for row in statement.rows(desk.connection, {"ids": list(record_ids), "who": desk.annotator_id}) if record_ids else ():
+        found[row.record_id].append(row)
     return found
 
 
-def _cleared(desk: Desk, rows: Mapping[int, RowMapping], gone: Sequence[int]) -> set[int]:
+def _cleared(desk: Desk, rows: Mapping[int, Any], gone: Sequence[int]) -> set[int]:
     """Remove the leases of records in ``gone``, one's own and dead ones of others; return the records that cannot be had after all."""
     if not gone:
         return set()
-    desk.connection.execute(_CLEAR, {"ids": list(gone), "who": desk.annotator_id, "now": desk.live_from})
+    _CLEAR.run(desk.connection, {"ids": list(gone), "who": desk.annotator_id, "now": desk.live_from})
     # A lease that seemed dead may have been renewed at this very moment: the removal has waited for that and left it.
     left = _leases_on(desk, gone)
-    return {each for each in gone if not has_room(desk, rows[each]["answers"], left[each])}
+    return {each for each in gone if not has_room(desk, rows[each].answers, left[each])}
 
 
 def _row(desk: Desk, record_id: int, shown_at: datetime) -> dict[str, Any]:
@@ -174,31 +175,31 @@ def _row(desk: Desk, record_id: int, shown_at: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _record(row: RowMapping) -> Record:
-    names = ("id", "dataset_id", "given_id", "content", "in_share", "answers", "is_open", "majority_id", "is_tied")
-    return Record(**{name: row[name] for name in names})
+def _record(row: Any) -> Record:
+    return Record(**dict(zip(_FIELDS, row, strict=True)))
 
 
+_FIELDS = ("id", "dataset_id", "given_id", "content", "in_share", "answers", "is_open", "majority_id", "is_tied")
 _LEASED = record_leases.c
 _WHO = _LEASED.annotator_id == sa.bindparam("who")
 _IDS = _LEASED.record_id.in_(sa.bindparam("ids", expanding=True))
-# Statements are made once: to put one together takes longer than most databases need for it.
-_OWN = (
+_OWN = Prepared(
     sa.select(_LEASED.record_id, _LEASED.shown_at, _LEASED.expires_at)
     .where(_WHO, _LEASED.dataset_id == sa.bindparam("here"))
     .order_by(_LEASED.shown_at, _LEASED.record_id)
 )
-_ON = sa.select(record_leases).where(_IDS)
-_OWN_ON = _ON.where(_WHO)
-_RENEW = sa.update(record_leases).where(_WHO, _IDS).values(expires_at=sa.bindparam("until"))
-_DROP = sa.delete(record_leases).where(_WHO, _LEASED.record_id == sa.bindparam("this"))
-_CLEAR = sa.delete(record_leases).where(
-    _IDS, sa.or_(_WHO, _LEASED.expires_at <= sa.bindparam("now", type_=_LEASED.expires_at.type))
+_HOLDERS = sa.select(_LEASED.record_id, _LEASED.annotator_id, _LEASED.shown_at, _LEASED.expires_at).where(_IDS)
+_ON = Prepared(_HOLDERS)
+_OWN_ON = Prepared(_HOLDERS.where(_WHO))
+_RENEW = Prepared(sa.update(record_leases).where(_WHO, _IDS).values(expires_at=sa.bindparam("until")))
+_DROP = Prepared(sa.delete(record_leases).where(_WHO, _LEASED.record_id == sa.bindparam("this")))
+_CLEAR = Prepared(
+    sa.delete(record_leases).where(_IDS, sa.or_(_WHO, _LEASED.expires_at <= sa.bindparam("now", type_=_LEASED.expires_at.type)))
 )
-_LEASE = sa.insert(record_leases)
+_LEASE = Prepared(sa.insert(record_leases), ["record_id", "annotator_id", "dataset_id", "shown_at", "expires_at"])
 # In one order, so that two who lock several wait for each other and never in a circle.
-_OPEN = sa.select(record_rows).where(
+_OPEN = sa.select(*[record_rows.c[name] for name in _FIELDS]).where(
     record_rows.c.id.in_(sa.bindparam("ids", expanding=True)), record_rows.c.is_open == sa.literal_column("1")
 )
-_LOCK = _OPEN.order_by(record_rows.c.id).with_for_update(key_share=True)
-_LOCK_FREE = _OPEN.order_by(record_rows.c.id).with_for_update(skip_locked=True, key_share=True)
+_LOCK = Prepared(_OPEN.order_by(record_rows.c.id).with_for_update(key_share=True))
+_LOCK_FREE = Prepared(_OPEN.order_by(record_rows.c.id).with_for_update(skip_locked=True, key_share=True))

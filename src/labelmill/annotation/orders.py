@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from labelmill.annotation.tables import current_annotations, cursors, record_leases, skips
 from labelmill.datasets import record_rows
+from labelmill.db.prepared import Prepared
 from labelmill.learning import service as learning
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def start(desk: Desk, order: str) -> Place:
     """Return where the annotator is in an order: at its beginning, or after what was served last."""
     if order == SKIPPED:
         return Place()
-    row = desk.connection.execute(_WHERE_IT_IS, {**_who(desk), "this_order": order}).one_or_none()
+    row = _WHERE_IT_IS.first(desk.connection, {**_who(desk), "this_order": order})
     place = Place(major=row.shuffle, minor=row.record_id) if row else Place()
     if order == QUEUE:
         generation = learning.queue(desk.connection, desk.dataset.id) or -1
@@ -73,18 +74,18 @@ def move(desk: Desk, order: str, place: Place) -> None:
     if order == SKIPPED:
         return
     values = {**_who(desk), "this_order": order, "major": place.major, "minor": place.minor}
-    if desk.connection.execute(_MOVE, values).rowcount:
+    if _MOVE.run(desk.connection, values):
         return
     try:
         with desk.connection.begin_nested():
-            desk.connection.execute(_BEGIN, values)
+            _BEGIN.run(desk.connection, values)
     except IntegrityError:  # the annotator asked twice at once
         pass
 
 
 def any_left(desk: Desk) -> bool:
     """Tell whether there is an open record that the annotator neither answered nor has before them: others hold it."""
-    return desk.connection.execute(_any_left(), _who(desk)).one_or_none() is not None
+    return _any_left().first(desk.connection, _who(desk)) is not None
 
 
 def values_of(desk: Desk, after: Place, limit: int) -> dict[str, Any]:
@@ -93,34 +94,31 @@ def values_of(desk: Desk, after: Place, limit: int) -> dict[str, Any]:
 
 
 @cache
-def next_query(order: str, *, is_limited: bool) -> sa.Select[Any]:
-    """Return the query for the next records of an order that is an index; ``is_limited``: not every annotator gets every record.
-
-    Made once: to put it together anew would take longer than the database needs for it.
-    """
+def next_query(order: str, *, is_limited: bool) -> Prepared:
+    """Return the query for the next records of an order that is an index; ``is_limited``: not every annotator gets every record."""
     rows = record_rows.c
     major: sa.BindParameter[int] = sa.bindparam("after_major")
     minor: sa.BindParameter[int] = sa.bindparam("after_minor")
     query = _open(order).where(_none(skips))
     query = query.where(_has_room()) if is_limited else query
     if order == SEQUENTIAL:
-        return query.where(rows.id > minor).order_by(rows.id).limit(sa.bindparam("size"))
+        return Prepared(query.where(rows.id > minor).order_by(rows.id).limit(sa.bindparam("size")))
     # The first half is a range of the index on every database, which a comparison of pairs is not.
     later = sa.and_(rows.shuffle >= major, sa.or_(rows.shuffle > major, rows.id > minor))
-    return query.where(later).order_by(rows.shuffle, rows.id).limit(sa.bindparam("size"))
+    return Prepared(query.where(later).order_by(rows.shuffle, rows.id).limit(sa.bindparam("size")))
 
 
 @cache
-def _any_left() -> sa.Select[Any]:
-    return _open(SEQUENTIAL).order_by(record_rows.c.id).limit(1)
+def _any_left() -> Prepared:
+    return Prepared(_open(SEQUENTIAL).order_by(record_rows.c.id).limit(1))
 
 
 @cache
-def _put_off(*, is_limited: bool) -> sa.Select[Any]:
+def _put_off(*, is_limited: bool) -> Prepared:
     query = sa.select(skips.c.record_id).join(record_rows, record_rows.c.id == skips.c.record_id)
     query = query.where(_own(skips), record_rows.c.is_open == _YES, _none(record_leases), _none(current_annotations))
     query = query.where(_has_room()) if is_limited else query
-    return query.order_by(skips.c.skipped_at, skips.c.record_id).limit(sa.bindparam("size"))
+    return Prepared(query.order_by(skips.c.skipped_at, skips.c.record_id).limit(sa.bindparam("size")))
 
 
 def _open(order: str) -> sa.Select[Any]:
@@ -165,7 +163,7 @@ def _room(desk: Desk) -> dict[str, Any]:
 
 
 def _indexed(desk: Desk, order: str, after: Place, limit: int) -> list[Candidate]:
-    rows = desk.connection.execute(next_query(order, is_limited=desk.wanted > 0), values_of(desk, after, limit))
+    rows = next_query(order, is_limited=desk.wanted > 0).rows(desk.connection, values_of(desk, after, limit))
     return [Candidate(record_id=row.id, place=Place(major=row.shuffle, minor=row.id)) for row in rows]
 
 
@@ -183,19 +181,22 @@ def _queued(desk: Desk, _order: str, after: Place, limit: int) -> list[Candidate
 def _skipped(desk: Desk, _order: str, after: Place, limit: int) -> list[Candidate]:
     if after != Place():
         return []
-    rows = desk.connection.scalars(_put_off(is_limited=desk.wanted > 0), {**_who(desk), **_room(desk), "size": limit})
-    return [Candidate(record_id=record_id, place=Place(major=0, minor=0)) for record_id in rows]
+    values = {**_who(desk), **_room(desk), "size": limit}
+    rows = _put_off(is_limited=desk.wanted > 0).rows(desk.connection, values)
+    return [Candidate(record_id=row.record_id, place=Place(major=0, minor=0)) for row in rows]
 
 
 _THIS = sa.and_(_own(cursors), cursors.c.order_name == sa.bindparam("this_order"))
-_WHERE_IT_IS = sa.select(cursors.c.shuffle, cursors.c.record_id).where(_THIS)
-_MOVE = sa.update(cursors).where(_THIS).values(shuffle=sa.bindparam("major"), record_id=sa.bindparam("minor"))
-_BEGIN = sa.insert(cursors).values(
-    annotator_id=sa.bindparam("this_annotator"),
-    dataset_id=sa.bindparam("this_dataset"),
-    order_name=sa.bindparam("this_order"),
-    shuffle=sa.bindparam("major"),
-    record_id=sa.bindparam("minor"),
+_WHERE_IT_IS = Prepared(sa.select(cursors.c.shuffle, cursors.c.record_id).where(_THIS))
+_MOVE = Prepared(sa.update(cursors).where(_THIS).values(shuffle=sa.bindparam("major"), record_id=sa.bindparam("minor")))
+_BEGIN = Prepared(
+    sa.insert(cursors).values(
+        annotator_id=sa.bindparam("this_annotator"),
+        dataset_id=sa.bindparam("this_dataset"),
+        order_name=sa.bindparam("this_order"),
+        shuffle=sa.bindparam("major"),
+        record_id=sa.bindparam("minor"),
+    )
 )
 _READERS: dict[str, Callable[[Desk, str, Place, int], list[Candidate]]] = {
     SEQUENTIAL: _indexed, RANDOM: _indexed, SHARE: _indexed, QUEUE: _queued, SKIPPED: _skipped,

@@ -86,7 +86,7 @@ def served_shown(dataset: Dataset, served: ServedRecord) -> Shown:
 def answers_by(connection: Connection, dataset_id: int, annotator_id: str, record_ids: Sequence[int]) -> dict[int, Annotation]:
     """Return somebody's answers that count to these records, by the record's id."""
     which = current_annotations.c.record_id.in_(record_ids), current_annotations.c.annotator_id == annotator_id
-    found = annotations_of(connection, labelled(*which, current_annotations.c.dataset_id == dataset_id, counting=True))
+    found = annotations_of(connection.execute(labelled(*which, current_annotations.c.dataset_id == dataset_id, counting=True)))
     return {each.record_id: each for each in found}
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from labelmill.datasets.rows import dataset_of
 from labelmill.datasets.tables import datasets
+from labelmill.db.prepared import Prepared
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 MOST: Final = 1_000
 #: An id may come again, once its dataset is gone: the moment tells the two apart.
 _seen: dict[tuple[int, int, datetime], Dataset] = {}
-_REVISION = sa.select(datasets.c.revision, datasets.c.created_at, datasets.c.records).where(
-    datasets.c.id == sa.bindparam("this"), datasets.c.removed_at.is_(None)
+_REVISION = Prepared(
+    sa.select(datasets.c.revision, datasets.c.created_at, datasets.c.records).where(
+        datasets.c.id == sa.bindparam("this"), datasets.c.removed_at.is_(None)
+    )
 )
 
 
@@ -30,7 +33,7 @@ def seen(connection: Connection, dataset_id: int) -> Dataset:
 
     What is kept is known by its revision; a transaction that gave it a new one might yet be taken back.
     """
-    row = connection.execute(_REVISION, {"this": dataset_id}).one_or_none()
+    row = _REVISION.first(connection, {"this": dataset_id})
     known = _seen.get((dataset_id, row.revision, row.created_at)) if row else None
     if row is not None and known is not None:
         return known if known.records == row.records else replace(known, records=row.records)

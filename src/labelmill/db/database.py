@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from labelmill import clock
+from labelmill.db.prepared import execute
 from labelmill.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -134,15 +135,15 @@ class Database:
 
 
 def _in_savepoint(connection: Connection, verb: Callable[[Connection], Any]) -> Outcome:
-    savepoint = connection.begin_nested()
+    execute(connection, "SAVEPOINT verb")
     try:
         outcome = Outcome(value=verb(connection))
     except DBAPIError:  # SQLite may have taken the whole transaction back
         raise
     except Exception as error:  # noqa: BLE001 - whoever asked for it is told
-        savepoint.rollback()
-        return Outcome(error=error)
-    savepoint.commit()
+        outcome = Outcome(error=error)
+        execute(connection, "ROLLBACK TO verb")
+    execute(connection, "RELEASE verb")
     return outcome
 
 

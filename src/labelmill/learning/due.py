@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from labelmill.db.prepared import Prepared
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import ACTIVE, Limits, NewStep
 from labelmill.jobs.tables import jobs as job_rows
@@ -42,9 +43,9 @@ def after_answer(connection: Connection, dataset: Dataset) -> str | None:
         known = _by_key(connection, _key(dataset.id, since))
         if known is None:
             return _submit_training(connection, dataset, key=_key(dataset.id, since)).id
-        if known["state"] in ACTIVE or known["params"]["to"] <= since:
+        if known.state in ACTIVE or known.params["to"] <= since:
             return None
-        since = known["params"]["to"]
+        since = known.params["to"]
     return None
 
 
@@ -141,20 +142,19 @@ def _predicted_to(connection: Connection, dataset_id: int) -> int:
 
 
 def _trained_to(connection: Connection, dataset_id: int) -> int:
-    return int(connection.scalar(_TRAINED_TO, {"this_dataset": dataset_id}) or 0)
+    return int(_TRAINED_TO.scalar(connection, {"this_dataset": dataset_id}) or 0)
 
 
 def _key(dataset_id: int, since: int) -> str:
     return f"train:{dataset_id}:{since}"
 
 
-def _by_key(connection: Connection, key: str) -> dict[str, Any] | None:
-    row = connection.execute(_BY_KEY, {"this_key": key}).mappings().one_or_none()
-    return dict(row) if row else None
+def _by_key(connection: Connection, key: str) -> Any:
+    return _BY_KEY.first(connection, {"this_key": key})
 
 
-# With every answer: to put a statement together takes longer than most databases need for it.
-_TRAINED_TO = sa.select(sa.func.max(classifier_rows.c.trained_to)).where(
-    classifier_rows.c.dataset_id == sa.bindparam("this_dataset")
+# With every answer.
+_TRAINED_TO = Prepared(
+    sa.select(sa.func.max(classifier_rows.c.trained_to)).where(classifier_rows.c.dataset_id == sa.bindparam("this_dataset"))
 )
-_BY_KEY = sa.select(job_rows.c.state, job_rows.c.params).where(job_rows.c.key == sa.bindparam("this_key"))
+_BY_KEY = Prepared(sa.select(job_rows.c.state, job_rows.c.params).where(job_rows.c.key == sa.bindparam("this_key")))

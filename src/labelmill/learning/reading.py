@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from labelmill.annotation import annotation_rows
 from labelmill.datasets import init_record_rows as init_records
 from labelmill.datasets import record_rows as records
+from labelmill.db.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,13 +63,13 @@ def newest_number(connection: Connection, dataset_id: int) -> int:
 def answers_since(connection: Connection, dataset_id: int, number: int, limit: int) -> int:
     """Return how many annotations came after number ``number``; counting ends at ``limit``."""
     values = {"this_dataset": dataset_id, "number": number, "most": limit}
-    return int(connection.scalar(_SINCE, values) or 0)
+    return int(_SINCE.scalar(connection, values) or 0)
 
 
 _NEWER = sa.select(annotation_rows.c.id).where(
     annotation_rows.c.dataset_id == sa.bindparam("this_dataset"), annotation_rows.c.id > sa.bindparam("number")
 )
-_SINCE = sa.select(sa.func.count()).select_from(_NEWER.limit(sa.bindparam("most")).subquery())
+_SINCE = Prepared(sa.select(sa.func.count()).select_from(_NEWER.limit(sa.bindparam("most")).subquery()))
 
 
 def slices(
