@@ -51,10 +51,17 @@ def majorities(connection: Connection, dataset_id: int, *, to_number: int | None
 
 
 def first_answers(connection: Connection, dataset_id: int) -> pl.DataFrame:
-    """Return record_id and number of the first answer to each record that counts."""
-    current = current_annotations.c
-    query = sa.select(current.record_id, sa.func.min(current.annotation_id)).where(current.dataset_id == dataset_id)
-    return _frame(connection, query.group_by(current.record_id), {"record_id": pl.Int64, "number": pl.Int64})
+    """Return record_id and number of the first answer to each answered record, be it changed since; 0 where it was not shown to who gave it.
+
+    Such answers were imported or given to many records at once: no order chose their records.
+    """
+    rows = annotation_rows.c
+    shown = sa.func.min(sa.case((rows.shown_at.is_not(None), rows.id)))
+    query = sa.select(rows.record_id, sa.func.min(rows.id), shown).where(rows.dataset_id == dataset_id)
+    schema = {"record_id": pl.Int64, "number": pl.Int64, "shown": pl.Int64}
+    found = _frame(connection, query.group_by(rows.record_id), schema)
+    was_shown = pl.col("number") == pl.col("shown")
+    return found.select("record_id", number=pl.when(was_shown.fill_null(value=False)).then("number").otherwise(0))
 
 
 def votes(connection: Connection, dataset_id: int) -> pl.DataFrame:

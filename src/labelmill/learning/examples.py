@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def labelled(connection: Connection, dataset: Dataset, label_ids: Sequence[int]) -> pl.DataFrame:
     """Return the records whose label, by the option of the dataset, is one of ``label_ids``; by id.
 
-    Columns ``record_id``, ``label_id``, ``in_share``, ``shuffle`` and ``given``: the number of its first answer that counts.
+    Columns ``record_id``, ``label_id``, ``in_share``, ``shuffle`` and ``given``: the number of its first answer, 0 where
+    the record was not served to be answered.
     """
     from labelmill.annotation import service as annotation  # stands on this feature
 

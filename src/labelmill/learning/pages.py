@@ -119,6 +119,7 @@ def _learnt(dataset: Dataset, classifiers: list[Classifier]) -> dict[str, Any]:
         "scored": scored, "share": share, "held_out": metrics.get("held_out"), "compared": metrics.get("active_against_random"),
         "curve": [each for each in curve if each.get("records")],
         "advice": comparing.stop_advice(metrics.get("doubling"), metrics.get("labels", 0), dataset.settings.batch_size),
+        "enough_chosen": comparing.ENOUGH_CHOSEN,
         "matrix": monitor_view.matrix_of(cells["labels"], cells["counts"], labels) if cells else None,
         "curve_chart": monitor_view.curve_chart,
     }  # fmt: skip

@@ -206,16 +206,12 @@ def scores(dataset: Dataset, matrix: Matrix, labels: Ids, frame: pl.DataFrame) -
     in_share, folds = frame["in_share"].to_numpy(), frame["shuffle"].to_numpy() % scoring.FOLDS
     predicted = scoring.cross_fitted(matrix, labels, folds, in_share, fit)
     right, predicted = labels[in_share][predicted != scoring.NONE], predicted[predicted != scoring.NONE]
-    compared = comparing.active_against_random(
-        matrix, labels, in_share=in_share, given=frame["given"].to_numpy(), folds=folds, warm_start=settings.warm_start, fit=fit
-    )
+    parts: dict[str, Any] = {"in_share": in_share, "given": frame["given"].to_numpy(), "folds": folds, "fit": fit}
     return {
         "share": scoring.summary(right, predicted, seed=settings.seed),
         "held_out": scoring.held_out(matrix, labels, fit),
-        "active_against_random": compared,
-        "doubling": comparing.last_doubling(
-            matrix, labels, in_share=in_share, given=frame["given"].to_numpy(), folds=folds, fit=fit
-        ),
+        "active_against_random": comparing.active_against_random(matrix, labels, **parts, warm_start=settings.warm_start),
+        "doubling": comparing.last_doubling(matrix, labels, **parts),
         "labels": len(labels),
     }
 

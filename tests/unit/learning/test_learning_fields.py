@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date, timedelta
 
 import numpy as np
 import orjson
@@ -42,6 +43,38 @@ def test_each_field_is_taken_for_what_it_is():
 def test_a_code_with_leading_zeros_is_no_number():
     kinds = fitted([orjson.dumps({"zip": f"0{number}"}).decode() for number in range(20)]).kinds
     assert kinds == {"zip": "category"}
+
+
+def column(values) -> list[str]:
+    return [orjson.dumps({"field": value}).decode() for value in values]
+
+
+@pytest.mark.parametrize("missing", ["n/a", "nan", "-", "inf", ""])
+def test_a_number_that_is_missing_in_some_rows_is_a_number_all_the_same(missing):
+    contents = column(missing if number % 12 == 0 else str(number) for number in range(120))
+    made = fitted(contents)
+    assert made.kinds == {"field": "number"}
+    matrix = made.transform(pl.Series(contents)).toarray()
+    shares, marks = matrix[:, 0], matrix[:, -1]
+    assert marks.tolist() == [float(number % 12 == 0) for number in range(120)]
+    known = marks == 0
+    assert np.all(np.diff(shares[known]) >= 0)
+    assert (shares[known].min(), shares[known].max()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%-d-%-m-%Y", "%Y年%-m月%-d日"]
+)
+def test_dates_are_read_in_every_usual_form(form):
+    days = [date(2023, 1, 1) + timedelta(days=3 * number) for number in range(240)]
+    made = fitted(column(day.strftime(form) for day in days))
+    assert made.kinds == {"field": "date"}
+    assert np.all(np.diff(made.transform(pl.Series(column(day.strftime(form) for day in days))).toarray()[:, 0]) >= 0)
+
+
+@pytest.mark.parametrize("value", ["10.0.0.{}", "1.2.{}", "2024-13-{}", "{}-2024"])
+def test_what_only_looks_like_a_date_is_none(value):
+    assert "date" not in fitted(column(value.format(number) for number in range(10, 60))).kinds.values()
 
 
 def test_missing_and_unknown_values_are_no_error():

@@ -109,7 +109,8 @@ def compared(*, share: int, active: int, seed: int = 0, **how: float):
     in_share = np.arange(total) < share
     generator = np.random.default_rng(seed)
     labels = generator.integers(1, 4, total)
-    given = generator.permutation(total)
+    # The records outside the share come first, so that twenty of them are the warm start.
+    given = np.argsort(np.argsort(generator.random(total) + in_share)) + 1
 
     def fit(matrix, _labels):
         kind = "by_random" if in_share[matrix[:, 0].astype(int)].any() else "by_active"
@@ -156,10 +157,91 @@ def test_both_arms_have_the_same_warm_start_and_as_many_labels():
     total = 400
     in_share = np.arange(total) < 220
     comparing.active_against_random(
-        np.arange(total)[:, None], np.ones(total, np.int64), in_share=in_share, given=np.arange(total), folds=np.arange(total) % 5,
-        warm_start=100, fit=fit,
+        np.arange(total)[:, None], np.ones(total, np.int64), in_share=in_share, given=total - np.arange(total),
+        folds=np.arange(total) % 5, warm_start=100, fit=fit,
     )  # fmt: skip
     assert set(sizes) == {180}
+
+
+def arms(in_share, given, warm_start: int):
+    """Return which records the two classifiers learn from: the active one, and that of the first fold of the share."""
+    seen = []
+
+    def fit(matrix, _labels):
+        seen.append(set(matrix[:, 0].tolist()))
+        return lambda some: np.ones(len(some), dtype=np.int64)
+
+    total = len(given)
+    found = comparing.active_against_random(
+        np.arange(total)[:, None], np.ones(total, np.int64), in_share=in_share, given=given, folds=np.arange(total) % 5,
+        warm_start=warm_start, fit=fit,
+    )  # fmt: skip
+    return (found, *seen[:2])
+
+
+def test_labels_that_nobody_was_asked_for_are_neither_active_nor_a_part_of_the_share_but_known_to_both():
+    """Init records and imported answers, however many: they are no sign of how well records are chosen."""
+    in_share = np.arange(600) < 250
+    given = np.where(np.arange(600) < 500, np.arange(600) + 1, 0)
+    found, active, random = arms(in_share, given, warm_start=50)
+    imported = set(range(500, 600))
+    assert imported <= active
+    assert imported <= random
+    # They count for the warm start, as they do where records are served: all that was served outside the share was chosen.
+    assert found["warm_start"] == 100
+    assert active - imported == set(range(250, 250 + found["k"]))
+
+
+def test_labels_of_the_share_count_for_the_warm_start():
+    """The first fifty answers are random ones, a part of them to the share: what comes then was chosen."""
+    in_share = np.arange(1000) % 4 == 0
+    found, active, random = arms(in_share, np.arange(1000) + 1, warm_start=100)
+    assert found["warm_start"] == 75
+    assert active & random == {number for number in range(100) if number % 4}
+
+
+def test_it_is_too_early_while_few_records_were_chosen():
+    found, *_ = arms(np.arange(330) < 250, np.where(np.arange(330) < 250, 1000, 0) + np.arange(330) + 1, warm_start=40)
+    assert (found["verdict"], found["active_records"]) == ("too-early", 40)
+
+
+@pytest.mark.parametrize(
+    ("better", "verdict"), [(0, "no-difference"), (5, "no-difference"), (6, "active"), (-5, "no-difference"), (-6, "random")]
+)
+def test_a_few_records_make_no_verdict(better, verdict):
+    """Of 200 records six that only one side has right are the fewest that chance brings less than once in twenty."""
+    in_share = np.arange(400) < 200
+
+    def fit(matrix, _labels):
+        is_random = in_share[matrix[:, 0]].any()
+        right = better < 0 if is_random else better > 0
+        return lambda some: np.where((some[:, 0] < abs(better)) & (not right), 2, 1)
+
+    found = comparing.active_against_random(
+        np.arange(400)[:, None], np.ones(400, np.int64), in_share=in_share, given=400 - np.arange(400), folds=np.arange(400) // 40 % 5,
+        warm_start=50, fit=fit,
+    )  # fmt: skip
+    assert found["verdict"] == verdict
+    assert found["difference"] == better / 200
+
+
+def test_chance_alone_makes_a_verdict_less_than_once_in_twenty():
+    rng = np.random.default_rng(4)
+    in_share = np.arange(300) < 200
+    verdicts = []
+    for _ in range(300):
+        hits = rng.random((2, 300)) < 0.8
+
+        def fit(matrix, _labels, hits=hits):
+            side = int(in_share[matrix[:, 0]].any())
+            return lambda some: np.where(hits[side, some[:, 0]], 1, 2)
+
+        found = comparing.active_against_random(
+            np.arange(300)[:, None], np.ones(300, np.int64), in_share=in_share, given=300 - np.arange(300),
+            folds=np.arange(300) % 5, warm_start=0, fit=fit,
+        )  # fmt: skip
+        verdicts.append(found["verdict"])
+    assert 0 < 300 - verdicts.count("no-difference") <= 24
 
 
 def doubled(share: int, learn):
@@ -197,6 +279,26 @@ def test_stop_advice_is_to_stop_where_the_second_half_brought_nothing():
     found = doubled(300, lambda _: 0.8)
     assert found["difference"] == 0
     assert comparing.stop_advice(found, 1200, 10)["advice"] == "stop"
+
+
+def test_a_file_that_is_sorted_by_label_is_halved_at_random():
+    """Imported labels have no order of their own: halved as they stand, the first half would lack half of the labels."""
+    labels = np.repeat([1, 2, 3, 4], 100)
+    known = []
+
+    def fit(_matrix, theirs):
+        known.append(len(np.unique(theirs)))
+        return lambda some: np.ones(len(some), dtype=np.int64)
+
+    comparing.last_doubling(
+        np.zeros((400, 1)),
+        labels,
+        in_share=np.arange(400) % 2 == 0,
+        given=np.zeros(400, np.int64),
+        folds=np.arange(400) // 2 % 5,
+        fit=fit,
+    )
+    assert known == [4] * 10
 
 
 def test_stop_advice_goes_on_while_too_few_records_tell():

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 MOST_CATEGORIES: Final = 100
 #: What a field is, is judged by this many records.
 _JUDGED: Final = 20_000
-#: A field is a number, or a date, when nearly all of its values are.
-_NEARLY_ALL: Final = 0.98
+#: A field is a number, or a date, when so many of its values are; the others ("n/a", a slip) have the mark of a missing value.
+_NEARLY_ALL: Final = 0.9
+#: How dates begin; of those that fit, the first one in which most values are dates.
+_DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y年%m月%d日")
+#: Day, month and year of four digits, in either order, and whatever comes after.
+_DATE: Final = r"^(\d{4}\D\d{1,2}\D\d{1,2}\p{Han}?|\d{1,2}\D\d{1,2}\D\d{4})(?:\D|$)"
 #: Words in a value beyond which a field with few different values is text all the same.
 _WORDS: Final = 6
 
@@ -76,7 +80,7 @@ class TabularFeatures:
             ones = np.ones(found.height, dtype=np.float32)
             places = (found["row"].to_numpy(), found["column"].to_numpy())
             return csr_array((ones, places), shape=(len(values), len(field["values"])))
-        numbers = _numbers(values) if field["kind"] == "number" else _days(values)
+        numbers = _numbers(values) if field["kind"] == "number" else _days(values, field.get("format", _DATES[0]))
         return csr_array(_scaled(numbers, field["low"], field["high"], cyclic=field["kind"] == "date"))
 
 
@@ -108,15 +112,15 @@ def _field(name: str, values: pl.Series, chunks: Chunks) -> dict[str, Any]:
     given = values.drop_nulls()
     if not len(given):
         return {"name": name, "kind": "category", "values": []}
-    # A field whose numbers begin with a zero is a code: 007 is not 7.
-    codes = given.str.contains(r"^0\d").any()
-    for kind, read in (("number", _numbers), ("date", _days)):
-        numbers = read(given).drop_nulls()
-        few = kind == "number" and given.n_unique() <= _WORDS
-        if len(numbers) >= _NEARLY_ALL * len(given) and not codes and not few:
-            # The outermost hundredth is cut off: one wrong value must not press all others together.
-            low, high = float(numbers.quantile(0.01) or 0.0), float(numbers.quantile(0.99) or 0.0)
-            return {"name": name, "kind": kind, "low": low, "high": high if high > low else low + 1.0}
+    # A field whose numbers begin with a zero is a code: 007 is not 7. Few different numbers are names of something.
+    is_code = given.str.contains(r"^0\d+$").any() or given.n_unique() <= _WORDS
+    numbers = pl.Series(dtype=pl.Float64) if is_code else _numbers(given).drop_nulls()
+    if len(numbers) >= _NEARLY_ALL * len(given):
+        return {"name": name, "kind": "number"} | _range(numbers)
+    form = max(_DATES, key=lambda form: _days(given, form).count())
+    days = _days(given, form).drop_nulls()
+    if len(days) >= _NEARLY_ALL * len(given):
+        return {"name": name, "kind": "date", "format": form} | _range(days)
     words = float(given.str.count_matches(r"\w+").mean() or 0)  # type: ignore[arg-type]
     if given.n_unique() <= MOST_CATEGORIES and words <= _WORDS:
         return {"name": name, "kind": "category", "values": given.unique().sort().to_list()}
@@ -131,12 +135,21 @@ def _column(chunks: Chunks, name: str) -> Callable[[], Iterable[pl.Series]]:
 
 
 def _numbers(values: pl.Series) -> pl.Series:
-    return values.str.strip_chars().cast(pl.Float64, strict=False)
+    numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
+    # "nan" and "inf" are numbers to the library.
+    return numbers.set(~numbers.is_finite(), None)
 
 
-def _days(values: pl.Series) -> pl.Series:
-    """Return days since 1970 of dates that begin with year, month, day; null for everything else."""
-    return values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32).cast(pl.Float64)
+def _days(values: pl.Series, form: str) -> pl.Series:
+    """Return days since 1970 of dates that begin in this form; null for everything else."""
+    begin = values.str.strip_chars().str.extract(_DATE)
+    return begin.str.to_date(form, strict=False).cast(pl.Int32).cast(pl.Float64)
+
+
+def _range(numbers: pl.Series) -> dict[str, float]:
+    """Return from where to where numbers go; the outermost hundredth is cut off: one wrong value must not press all others together."""
+    low, high = float(numbers.quantile(0.01) or 0.0), float(numbers.quantile(0.99) or 0.0)
+    return {"low": low, "high": high if high > low else low + 1.0}
 
 
 def _scaled(numbers: pl.Series, low: float, high: float, *, cyclic: bool) -> np.ndarray[Any, np.dtype[np.float32]]:
