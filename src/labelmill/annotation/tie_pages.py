@@ -13,7 +13,7 @@ from labelmill.accounts import service as accounts
 from labelmill.annotation import history, service, showing
 from labelmill.annotation.storing import stored
 from labelmill.errors import LabelmillError
-from labelmill.http import SignedIn, TheApp, page_router, render, see_other
+from labelmill.http import MeantForm, SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
 from labelmill.ids import new_id
 
@@ -59,7 +59,7 @@ def ties_page(
     return _page(request, app, actor, dataset_id, after=after, settled=settled)
 
 
-@router.post("/datasets/{dataset_id}/ties")
+@router.post("/datasets/{dataset_id}/ties", dependencies=[MeantForm])
 def settle_form(
     request: Request,
     app: TheApp,
@@ -125,5 +125,6 @@ def _tie(dataset: Dataset, tied: history.Tied, people: dict[str, str]) -> Tie:
     for answer in tied.answers:
         for label_id in answer.label_ids:
             names.setdefault(label_id, []).append(people.get(answer.annotator_id, "?"))
-    votes = [Vote(label=labels[each], names=given) for each, given in names.items() if each in labels]
+    # In the order of the labels: from record to record a label's button stays where it was.
+    votes = [Vote(label=label, names=names[each]) for each, label in labels.items() if each in names]
     return Tie(record=showing.shown(dataset, tied.record), votes=sorted(votes, key=lambda vote: -len(vote.names)), key=new_id())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from labelmill.accounts import Action, Actor, service
@@ -120,8 +120,7 @@ def maybe_actor(request: Request) -> Actor | None:
     who = credentials(request)
     actor = _by_token(request, who.secret) if who.is_token else by_session(request, who.secret)
     if not _is_meant(request, actor):
-        way_out = "Sign in again as who you were, or load the page anew."
-        raise Unauthenticated("Somebody else is signed in in this browser now.", way_out=way_out)
+        raise _somebody_else()
     request.state.actor = actor
     if actor is not None:
         request.app.state.met.add(who)
@@ -144,6 +143,21 @@ async def signed_in(
 
 
 SignedIn = Annotated[Actor, Depends(signed_in)]
+
+
+async def meant(actor: SignedIn, made_for: Annotated[str, Form(max_length=64)] = "") -> None:
+    """Raise Unauthenticated for a form whose page was somebody else's: ``ui.made_for()`` writes its field."""
+    if made_for and made_for != actor.annotator_id:
+        raise _somebody_else()
+
+
+def _somebody_else() -> Unauthenticated:
+    way_out = "Sign in again as who you were, or load the page anew."
+    return Unauthenticated("Somebody else is signed in in this browser now.", way_out=way_out)
+
+
+#: For forms that answer, since an answer is its annotator's: ``dependencies=[MeantForm]``.
+MeantForm = Depends(meant)
 
 
 def count_import(request: Request, actor: MaybeActor) -> None:

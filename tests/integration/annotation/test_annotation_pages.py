@@ -7,6 +7,7 @@ import json
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -101,6 +102,12 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
+def tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Tags()
+    parser.feed(page)
+    return parser.found
+
+
 def form(page: str, **more: Any) -> dict[str, Any]:
     return {"record_id": hidden(page, "record_id"), "key": hidden(page, "key"), **more}
 
@@ -126,6 +133,50 @@ def test_l17_the_same_form_sent_twice_is_one_answer(site: Site) -> None:
     assert [room.send(**values).status_code for _ in range(2)] == [303, 303]
     with site.app.database.read() as connection:
         assert len(service.history(connection, room.dataset.id, int(values["record_id"]))) == 1
+
+
+@pytest.mark.parametrize("part", ["label", "bulk", "ties"])
+def test_a_form_is_refused_where_somebody_else_signed_in_meanwhile(site: Site, part: str) -> None:
+    """Another tab of the browser has signed the annotator in; the page on which this form stands is the manager's still."""
+    room = Room(site, labels_per_record=2 if part == "ties" else 1)
+    record = room.lab.ids(room.dataset)[0]
+    if part == "ties":
+        for number, name in enumerate("ab", 1):
+            room.lab.answer(room.dataset, record, number, name)
+    page = room.page(part, Role.MANAGER)
+    whose = hidden(page, "made_for")
+    assert page.count('name="made_for"') == len(
+        re.findall(r'<form method="post" action="/datasets/[^"]*/(?:label|bulk|ties)"', page)
+    )
+    values = {"label": room.label("a"), "record_id": record, "record": [record], "key": new_id(), "batch": new_id()}
+    before = room.given(record)
+    refused = room.send(part, Role.ADMIN, **values, made_for=whose)
+    assert (refused.status_code, room.given(record)) == (401, before)
+    assert "Somebody else is signed in in this browser now." in html.unescape(refused.text)
+    assert room.send(part, Role.MANAGER, **values, made_for=whose).status_code == 303
+    assert room.given(record) != before
+
+
+def test_who_is_signed_out_is_told_how_what_was_sent_is_kept(site: Site) -> None:
+    """The session ended while the page lay open: a reload after signing in sends the form again, and the way back is there."""
+    room = Room(site)
+    headers = {**webapp.HTML, **webapp.SAME_SITE, "Referer": f"{webapp.BASE}{room.place}/bulk?which=all"}
+    answer = site.ask("POST", f"{room.place}/bulk", headers=headers, data={"label": 1, "record": [1], "batch": new_id()})
+    assert answer.status_code == 401
+    assert "what you sent is then sent again" in answer.text
+    assert f"/sign-in?next={quote(f'{room.place}/bulk?which=all')}" in [values.get("href") for _, values in tags(answer.text)]
+    elsewhere = site.ask("POST", f"{room.place}/bulk", headers=headers | {"Referer": "https://example.org/x"}, data={})
+    assert "example.org" not in elsewhere.text
+
+
+def test_texts_are_laid_out_by_their_own_script_and_long_names_told_whole(site: Site) -> None:
+    """Arabic runs from the right; a name that no button has room for is said by the mouse."""
+    room = Room(site)
+    name = "n" * 300
+    site.app.database.transact(datasets.add_label, room.dataset.id, NewLabel(name=name, description="what it is"))
+    found = [values for _, values in tags(room.page())]
+    assert {values.get("dir") for values in found if values.get("class") in {"record-text", "label-name"}} == {"auto"}
+    assert f"{name}\nwhat it is" in [values.get("title") for values in found]
 
 
 def test_undo_shows_the_record_again_and_skip_puts_it_off(site: Site) -> None:
@@ -262,7 +313,7 @@ def test_rows_are_shown_as_fields_with_long_ones_folded(site: Site) -> None:
     long = "many words " * 60
     annotation_lab.Lab(database).add(made, [json.dumps({"name": "Tom", "none": None, "number": 1.5, "long": long})])
     page = site.page(f"/datasets/{made.id}/label").text
-    fields = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    fields = re.findall(r"<dt[^>]*>(.*?)</dt><dd[^>]*>(.*?)</dd>", page)
     assert fields[:3] == [("name", "Tom"), ("none", "\N{EN DASH}"), ("number", "1.5")]
     assert fields[3][1].startswith("<details><summary>many words")
 
@@ -444,6 +495,13 @@ class TestTies:
         for record in (first, second):
             room.send("ties", Role.MANAGER, record_id=record, label=room.label("a"), key=f"s{record}")
         assert "No ties" in room.page("ties", Role.MANAGER)
+
+    def test_the_buttons_of_a_tie_stand_in_the_order_of_the_labels(self, room: Room) -> None:
+        """Whoever was first to answer: nothing moves under the hand."""
+        record = room.lab.ids(room.dataset)[2]
+        for number, name in enumerate("ba", 1):
+            room.lab.answer(room.dataset, record, number, name)
+        assert re.findall(r"<bdi>(\w)</bdi>", room.page("ties", Role.MANAGER)) == ["a", "b"] * 3
 
     def test_taking_a_settling_back_brings_ones_own_vote_back(self, room: Room) -> None:
         record = room.lab.ids(room.dataset)[2]

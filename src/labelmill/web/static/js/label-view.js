@@ -17,13 +17,13 @@ function fields(content) {
   const list = element("dl", { class: "record-fields" });
   for (const [name, value] of Object.entries(JSON.parse(content))) {
     const text = value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value);
-    const shown = element("dd");
+    const shown = element("dd", { dir: "auto" });
     if (text.length > FOLD) {
       shown.append(element("details", {}, element("summary", {}, `${text.slice(0, 120)}…`), element("p", {}, text)));
     } else {
       shown.append(text);
     }
-    list.append(element("div", {}, element("dt", {}, name), shown));
+    list.append(element("div", {}, element("dt", { dir: "auto" }, name), shown));
   }
   return list;
 }
@@ -58,7 +58,7 @@ export function drawRecord(frame, record, kind, pictures, words) {
   } else if (kind === "tabular") {
     inside.push(fields(record.content));
   } else {
-    inside.push(element("p", { class: "record-text" }, record.content));
+    inside.push(element("p", { class: "record-text", dir: "auto" }, record.content));
   }
   frame.replaceChildren(...inside);
   frame.scrollTop = 0;
