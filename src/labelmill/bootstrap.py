@@ -18,6 +18,7 @@ from labelmill.errors import BadSettings
 from labelmill.jobs.registry import Later, Registry
 from labelmill.jobs.runtime import Runtime
 from labelmill.jobs.waker import PollingWaker, Waker
+from labelmill.labeltasks import announcing
 from labelmill.labeltasks.jobs import LabelTaskSteps
 from labelmill.labeltasks.places import Box, Places, in_schema
 
@@ -85,9 +86,11 @@ class App:
         tasks = LabelTaskSteps(self.database, self.places, self.work_root)
         return Registry(
             tasks.kind(),
+            Later((announcing.KIND,), lambda: [announcing.kind(self.database, self.places)]),
             Later(("import", "recount", "remove-dataset", "sweep-blobs"), self._dataset_kinds),
             Later(("train", "predict"), self._learning_kinds),
             Later(("samples",), self._sample_kinds),
+            Later(("archive", "expire-archive"), self._archive_kinds),
         )
 
     def _dataset_kinds(self) -> list[JobKind]:
@@ -107,10 +110,24 @@ class App:
 
         return [SampleSteps(self.database, self.blobs).kind()]
 
+    def _archive_kinds(self) -> list[JobKind]:
+        from labelmill.archives.jobs import ArchiveSteps
+
+        return list(ArchiveSteps(self.database, self.blobs, self.settings.archive_days).kinds())
+
     @cached_property
     def blobs(self) -> Blobs:
-        """The store of images, features and predictions."""
-        return LocalBlobs(self.settings.blob_dir / "kept")
+        """The store of images, features, classifiers, predictions and archives."""
+        if self.settings.blobs_url is None:
+            return LocalBlobs(self.settings.blob_dir / "kept")
+        from labelmill.blobs.cache import FileCache
+        from labelmill.blobs.opening import open_blobs
+        from labelmill.blobs.places import parse_place
+
+        cache = FileCache(self.settings.blob_dir / "copies", self.settings.blob_cache_mb << 20)
+        secret = self.settings.s3_secret_key
+        keys = (self.settings.s3_access_key, secret.get_secret_value() if secret else None)
+        return open_blobs(parse_place(self.settings.blobs_url), cache, self.database, keys)
 
     @property
     def work_root(self) -> Path:
@@ -144,9 +161,10 @@ class App:
             self.waker.announce(LEARNER_QUEUE, INIT)
 
     def close(self) -> None:
-        closing = getattr(self.waker, "close", None)
-        if closing is not None:
-            closing()
+        for part in (self.waker, self.__dict__.get("blobs")):
+            closing = getattr(part, "close", None)
+            if closing is not None:
+                closing()
         if "registry" in self.__dict__:  # else no job was run, and none need be made known now
             self.registry.close_idle()
         self.database.close()
@@ -169,6 +187,18 @@ def opened(settings: Settings) -> Iterator[App]:
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def opened_as_is(settings: Settings) -> Iterator[App]:
+    """Give the app on a database with whatever schema it has, for whoever brings that into order himself."""
+    if settings.database_url.startswith("sqlite"):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    application = App(settings=settings, database=Database(make_engine(settings.database_url)), waker=PollingWaker())
+    try:
+        yield application
+    finally:
+        application.close()
 
 
 def make_waker(settings: Settings) -> Waker:

@@ -32,6 +32,11 @@ VERBS = (
         "labelmill.exports.cli:export_dataset",
         "Write a dataset's records and answers as CSV, Parquet, JSON and others.",
     ),
+    (
+        "archive",
+        "labelmill.archives.cli:archive",
+        "Make an archive of a dataset and a classifier, check one, or list them.",
+    ),
     ("answers", "labelmill.annotation.cli:app", "See how far a dataset is, how far its annotators agree, and what is tied."),
     ("label", "labelmill.labeltasks.cli:label", "Label the rows of a table or a file with rules."),
     ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
@@ -51,6 +56,11 @@ VERBS = (
         "labelmill.learning.cli:predictor",
         "Predict records with new classifiers, and nothing else, until SIGTERM or Ctrl-C.",
     ),
+    (
+        "archiver",
+        "labelmill.archives.cli:archiver",
+        "Make archives as they are requested, and nothing else, until SIGTERM or Ctrl-C.",
+    ),
     ("jobs", "labelmill.jobs.cli:app", "Look at jobs, run them here, cancel and retry them."),
     ("web", "labelmill.web.cli:run", "Run the web process alone."),
     ("connection", "labelmill.connections.cli:app", "Keep named connections to databases that label tasks may use."),
@@ -58,6 +68,8 @@ VERBS = (
     ("audit", "labelmill.accounts.audit_cli:app", "Forget old entries of the audit log, which `people audit` shows."),
     ("token", "labelmill.accounts.cli:app", "Keep API tokens, and get a link to sign in."),
     ("db", "labelmill.db.cli:app", "Look after the schema of labelmill's own database."),
+    ("backup", "labelmill.backup.cli:app", "Write the whole installation to one file, and check such a file."),
+    ("restore", "labelmill.backup.cli:restore", "Bring a backup back into an empty installation, on any database."),
     ("settings", "labelmill.settings.cli:show", "Print every setting with its value, origin, unit and meaning."),
 )
 

@@ -9,7 +9,8 @@
     |   |-- BadRules               bad-rules               422     2
     |   |-- BadSource              bad-source              422     2
     |   |-- TooLarge               too-large               413     2
-    |   `-- TooSlow                too-slow                408     2
+    |   |-- TooSlow                too-slow                408     2
+    |   `-- BadRange               bad-range               416     2
     |-- NotFound                   not-found               404     3
     |   `-- MethodNotAllowed       method-not-allowed      405     3
     |-- Conflict                   conflict                409     4
@@ -118,6 +119,13 @@ class TooSlow(BadInput):
     code = "too-slow"
     status = 408
     retryable = True
+
+
+class BadRange(BadInput):
+    """The file has not the part that is asked for."""
+
+    code = "bad-range"
+    status = 416
 
 
 class NotFound(LabelmillError):

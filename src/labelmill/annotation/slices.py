@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from labelmill.annotation.majority import majorities_of
 from labelmill.annotation.tables import annotation_labels, annotation_rows
-from labelmill.annotation.tallying import COUNTED
-from labelmill.datasets import Tie, label_rows
+from labelmill.datasets import Tie
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy.engine import Connection
 
     from labelmill.datasets import DatasetSettings
@@ -24,24 +25,27 @@ _ROWS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def answers_between(connection: Connection, dataset_id: int, first: int, last: int, *, to_number: int) -> pl.DataFrame:
+def answers_between(
+    connection: Connection, dataset_id: int, first: int, last: int, *, to_number: int, merged: Mapping[int, int]
+) -> pl.DataFrame:
     """Return the answers to the records ``first`` to ``last`` that counted when the annotation ``to_number`` was the newest.
 
     One row for each answer, in the order in which they were given: number, record_id, annotator_id, is_settling, shown_at,
-    answered_at, label_ids (each once; of a merged label what it was merged into).
+    answered_at, label_ids (each once; for those that are keys of ``merged`` what they were merged into).
     """
     rows = annotation_rows.c
     joined = sa.outerjoin(annotation_rows, annotation_labels, annotation_labels.c.annotation_id == rows.id)
     query = (
         sa.select(
             rows.id, rows.record_id, rows.annotator_id, rows.is_withdrawal, rows.is_settling, rows.shown_at, rows.answered_at,
-            COUNTED,
+            annotation_labels.c.label_id,
         )
-        .select_from(joined.outerjoin(label_rows, label_rows.c.id == annotation_labels.c.label_id))
+        .select_from(joined)
         .where(rows.record_id.between(first, last), rows.dataset_id == dataset_id, rows.id <= to_number)
         .order_by(rows.id, annotation_labels.c.label_id)
     )  # fmt: skip
     found = pl.DataFrame([tuple(row) for row in connection.execute(query).all()], schema=_ROWS, orient="row")
+    found = found.with_columns(pl.col("label_id").replace(dict(merged))) if merged else found
     newest = found.group_by("record_id", "annotator_id").agg(pl.col("number").max())
     counting = found.join(newest, on=["record_id", "annotator_id", "number"], how="semi", maintain_order="left")
     return (

@@ -32,13 +32,14 @@ _LARGEST_WHOLE: Final = 2**63
 class Columns:
     """The columns of one export, which are the same for all its slices."""
 
-    def __init__(self, reading: Reading, rows: Rows) -> None:
+    def __init__(self, reading: Reading, rows: Rows, fields: Mapping[str, Any] | None = None) -> None:
         self._kind = reading.dataset.kind
         self._rows = rows
         self._several = reading.dataset.settings.several_labels
-        self._fields = _fields(reading.contents()) if self._kind is RecordKind.TABULAR else {}
+        #: Names and types of a table's fields; to find them all records are read.
+        self.fields = dict(fields_of(reading) if fields is None else fields)
         #: What a field is called here: one that is named as a column of ours has "field." in front.
-        self._names = {name: f"field.{name}" if name in _OWN else name for name in self._fields}
+        self._names = {name: f"field.{name}" if name in _OWN else name for name in self.fields}
         self._ids: dict[str, Any] = {"id": pl.String()} if reading.has_ids else {}
 
     @property
@@ -48,7 +49,7 @@ class Columns:
             return {"text": pl.String()}
         if self._kind is RecordKind.IMAGE:
             return {"image": pl.String(), "width": pl.Int64(), "height": pl.Int64()}
-        return {self._names[name]: kind for name, kind in self._fields.items()}
+        return {self._names[name]: kind for name, kind in self.fields.items()}
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -88,9 +89,14 @@ class Columns:
             return pl.DataFrame(rows, schema=self.content, orient="row")
         columns = [
             pl.Series(self._names[name], [_cell(value.get(name), kind) for value in values], kind, strict=False)
-            for name, kind in self._fields.items()
+            for name, kind in self.fields.items()
         ]
         return pl.DataFrame(columns)
+
+
+def fields_of(reading: Reading) -> dict[str, Any]:
+    """Return the fields of a table's records with their types, in the order in which they first appear; none for other records."""
+    return _fields(reading.contents()) if reading.dataset.kind is RecordKind.TABULAR else {}
 
 
 def image_name(record_id: int, given_id: str | None, blob: str) -> str:

@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from labelmill.datasets import RecordFilter
 from labelmill.exports import formats
 from labelmill.exports.formats import KINDS, Format, Naming, Rows
-from labelmill.exports.routes import require_export, sent
+from labelmill.exports.routes import sent
+from labelmill.exports.service import require_export
 from labelmill.http import SignedIn, TheApp, page_router, render
 from labelmill.http.datasets import dataset_frame
 
@@ -37,7 +38,7 @@ def export_page(
     state: Word = "",
 ) -> HTMLResponse:
     """Choose format, rows and filter, and download."""
-    require_export(app, actor, dataset_id, Naming.PSEUDONYM)
+    require_export(app.database, actor, dataset_id, Naming.PSEUDONYM)
     frame = dataset_frame(app, actor, dataset_id)
     fitting = [each for each in Format if frame["dataset"].kind in KINDS[each].holds]
     narrowed = {"text": text, "label": label, **STATES.get(state, {})}
@@ -61,7 +62,7 @@ def export_file(
     state: Word = "",
 ) -> StreamingResponse:
     """Send the file that the form asks for: what it leaves open is empty there."""
-    require_export(app, actor, dataset_id, annotators)
+    require_export(app.database, actor, dataset_id, annotators)
     # A format with rows of its own has no use for the choice, which stands beside it.
     rows = rows if KINDS[format].has_rows else Rows.RECORDS
     narrowed = {name: value == "true" for name, value in STATES.get(state, {}).items()}

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import polars as pl
 import sqlalchemy as sa
@@ -68,20 +68,65 @@ class _Readers:
 _READERS: Final = _Readers()
 
 
-class Reading:
-    """What an export reads, fixed at the moment it begins."""
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What does not change while a dataset is read, whatever people do meanwhile."""
 
-    def __init__(self, database: Database, blobs: Blobs, dataset_id: int, request: Request) -> None:
+    dataset: Dataset
+    #: The newest annotation that counts.
+    number: int
+    #: The least and the greatest id of the records.
+    first: int
+    last: int
+    #: Names of all labels that the dataset has or had, by their ids; and of those that were merged, into which.
+    labels: dict[int, str]
+    merged: dict[int, int]
+    #: What annotators are called, by their ids.
+    people: dict[str, str]
+
+    @classmethod
+    def now(
+        cls, connection: Connection, dataset_id: int, naming: Naming, *, number: int | None = None, to: int | None = None
+    ) -> Self:
+        """Return this moment, or the one when the annotation ``number`` and the record ``to`` were the newest. Raises NotFound."""
+        dataset = datasets.get(connection, dataset_id)
+        first, last = datasets.extent(connection, dataset_id)
+        return cls(
+            dataset=dataset, number=annotation.newest_number(connection, dataset_id) if number is None else number, first=first,
+            last=last if to is None else to,
+            labels=_label_names(connection, dataset_id), merged=datasets.merged_labels(connection, dataset_id),
+            people=_people(connection, dataset_id, naming),
+        )  # fmt: skip
+
+
+class Reading:
+    """What an export reads, fixed at the moment it begins, or at one before."""
+
+    def __init__(
+        self,
+        database: Database,
+        moment: Moment,
+        where: datasets.RecordFilter | None = None,
+        predictions: pl.DataFrame | None = None,
+    ) -> None:
         self._database = database
-        self._where = request.where
+        self._where = where or datasets.RecordFilter()
+        self._predictions = predictions
+        self.dataset = moment.dataset
+        self.number = moment.number
+        self._first, self._last = moment.first, moment.last
+        self.labels = moment.labels
+        self._merged = moment.merged
+        self._people = moment.people
+
+    @classmethod
+    def begin(cls, database: Database, blobs: Blobs, dataset_id: int, request: Request) -> Self:
+        """Return what an export reads that begins now. Raises NotFound, and BadInput for what the format cannot hold."""
         with database.read() as connection:
-            self.dataset: Dataset = datasets.get(connection, dataset_id)
-            request.check(self.dataset.kind)
-            self.number = annotation.newest_number(connection, dataset_id)
-            self._first, self._last = datasets.extent(connection, dataset_id)
-            self.labels = _label_names(connection, dataset_id)
-            self._people = _people(connection, dataset_id, request.naming)
-            self._predictions = learning.shown_predictions(connection, blobs, dataset_id)
+            moment = Moment.now(connection, dataset_id, request.naming)
+            request.check(moment.dataset.kind)
+            predictions = learning.shown_predictions(connection, blobs, dataset_id)
+        return cls(database, moment, request.where, predictions)
 
     @cached_property
     def has_ids(self) -> bool:
@@ -113,14 +158,30 @@ class Reading:
                 found = self._records(connection, after, size)
                 if found.is_empty():
                     return
-                first, after = found["record_id"][0], found["record_id"][-1]
-                answers = annotation.answers_between(connection, self.dataset.id, first, after, to_number=self.number)
-            labelled = self._labelled(found, answers.join(found, on="record_id", how="semi", maintain_order="left"))
+                labelled = self._labelled(found, self._answers(connection, found))
+            after = found["record_id"][-1]
             before = clock.monotonic()
             if labelled.records.height:
                 yield labelled
             size = 2 * size if clock.monotonic() - before < PROMPT_SECONDS else size // 2
             size = max(FIRST, min(size, LARGEST // _READERS.number))
+
+    def after(self, record_id: int, limit: int) -> Labelled | None:
+        """Return the next ``limit`` records after an id with their answers, None where there are none."""
+        with self._database.read() as connection:
+            found = self._records(connection, record_id, limit)
+            if found.is_empty():
+                return None
+            answers = self._answers(connection, found)
+        return self._labelled(found, answers)
+
+    def _answers(self, connection: Connection, found: pl.DataFrame) -> pl.DataFrame:
+        """Return the answers to records that lie together."""
+        first, last = found["record_id"][0], found["record_id"][-1]
+        answers = annotation.answers_between(
+            connection, self.dataset.id, first, last, to_number=self.number, merged=self._merged
+        )
+        return answers.join(found, on="record_id", how="semi", maintain_order="left")
 
     def _records(self, connection: Connection, after: int, limit: int) -> pl.DataFrame:
         where = self._where

@@ -8,16 +8,13 @@ from urllib.parse import quote
 from fastapi import Path, Query
 from fastapi.responses import StreamingResponse
 
-from labelmill.accounts import Action, Role, may
-from labelmill.accounts import service as accounts
 from labelmill.datasets import RecordFilter
-from labelmill.errors import BadInput, Forbidden
+from labelmill.errors import BadInput
 from labelmill.exports.formats import KINDS, Format, Naming, Request, Rows
-from labelmill.exports.service import export
+from labelmill.exports.service import export, require_export
 from labelmill.http import SignedIn, TheApp, api_router, documented
 
 if TYPE_CHECKING:
-    from labelmill.accounts import Actor
     from labelmill.bootstrap import App
 
 router = api_router("/datasets/{dataset_id}/export", "exports")
@@ -47,7 +44,7 @@ def get_export(
     if "\0" in text:
         raise BadInput("It holds the character NUL.", where="text", way_out="No record does.")
     where = RecordFilter(text=text, label_id=label, is_tied=tied, is_answered=answered, is_open=is_open)
-    require_export(app, actor, dataset_id, annotators)
+    require_export(app.database, actor, dataset_id, annotators)
     return sent(app, dataset_id, Request(format=format, rows=rows, naming=annotators, where=where))
 
 
@@ -59,14 +56,3 @@ def sent(app: App, dataset_id: int, asked: Request) -> StreamingResponse:
         "Cache-Control": "no-store", "X-Labelmill-As-Of": str(made.number),
     }  # fmt: skip
     return StreamingResponse(made.chunks, media_type=made.media_type, headers=headers)
-
-
-def require_export(app: App, actor: Actor, dataset_id: int, naming: Naming) -> Actor:
-    """Return who asks with their role in the dataset; raises Forbidden for those who may not see what others answered, or who."""
-    with app.database.read() as connection:
-        inside = accounts.require_in(connection, actor, Action.VIEW_DATASET, dataset_id)
-    if inside.role is Role.ANNOTATOR:
-        raise Forbidden("This would tell what others answered.", way_out="A manager or a viewer of the dataset may export it.")
-    if naming is not Naming.PSEUDONYM and not may(inside, Action.VIEW_ANNOTATORS):
-        raise Forbidden("This would tell who annotators are.", where="annotators", way_out="Ask for pseudonyms.")
-    return inside

@@ -5,16 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labelmill.exports.formats import KINDS, Request, file_name
-from labelmill.exports.reading import Reading
+from labelmill.accounts import Action, Role, may
+from labelmill.accounts import service as accounts
+from labelmill.errors import Forbidden
+from labelmill.exports.columns import Columns, fields_of
+from labelmill.exports.formats import KINDS, Naming, Request, file_name
+from labelmill.exports.reading import Labelled, Moment, Reading
+from labelmill.exports.writers.parquet import Stitched
+from labelmill.exports.writers.parquet import as_file as parquet_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from labelmill.accounts import Actor
     from labelmill.blobs import Blobs
     from labelmill.db.database import Database
 
-__all__ = ["Export", "Request", "export"]
+__all__ = [
+    "Columns",
+    "Export",
+    "Labelled",
+    "Moment",
+    "Reading",
+    "Request",
+    "Stitched",
+    "export",
+    "fields_of",
+    "parquet_file",
+    "require_export",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +51,19 @@ def export(database: Database, blobs: Blobs, dataset_id: int, request: Request) 
     """Begin an export of a dataset as it is now. Raises NotFound, and BadInput for what the format cannot hold."""
     from labelmill.exports.writers import WRITERS
 
-    reading = Reading(database, blobs, dataset_id, request)
+    reading = Reading.begin(database, blobs, dataset_id, request)
     return Export(
         name=file_name(reading.dataset.name, request), media_type=KINDS[request.format].media_type,
         chunks=WRITERS[request.format](reading, request, blobs), number=reading.number,
     )  # fmt: skip
+
+
+def require_export(database: Database, actor: Actor, dataset_id: int, naming: Naming) -> Actor:
+    """Return who asks with their role in the dataset; raises Forbidden for those who may not see what others answered, or who."""
+    with database.read() as connection:
+        inside = accounts.require_in(connection, actor, Action.VIEW_DATASET, dataset_id)
+    if inside.role is Role.ANNOTATOR:
+        raise Forbidden("This would tell what others answered.", way_out="A manager or a viewer of the dataset may export it.")
+    if naming is not Naming.PSEUDONYM and not may(inside, Action.VIEW_ANNOTATORS):
+        raise Forbidden("This would tell who annotators are.", where="annotators", way_out="Ask for pseudonyms.")
+    return inside

@@ -76,6 +76,13 @@ def show(connection: Connection, dataset_id: int, generation_id: int, classifier
     return True
 
 
+def predictions_blob(connection: Connection, classifier_id: int) -> str | None:
+    """Return the blob with a classifier's newest predictions, None where they are gone."""
+    query = sa.select(generations.c.blob).where(generations.c.classifier_id == classifier_id, generations.c.blob.is_not(None))
+    found: str | None = connection.scalar(query.order_by(generations.c.id.desc()).limit(1))
+    return found
+
+
 def outdated(connection: Connection, dataset_id: int, *, kept: int) -> list[Generation]:
     """Return the generations beyond the newest ``kept`` that belong to no kept classifier and are not shown."""
     query = (

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from labelmill.learning.classifiers import get_classifier, keep, list_classifiers
 from labelmill.learning.due import after_answer, after_import, predictions_of, train_now
+from labelmill.learning.generations import predictions_blob
 from labelmill.learning.learners import choose as find_learner
+from labelmill.learning.model import Classifier
 from labelmill.learning.monitor import figures
 from labelmill.learning.predictions import generation_frame, predicted, prediction_counts, predictions, shown_predictions
 from labelmill.learning.queue import queue, queue_page, suggested
 
+if TYPE_CHECKING:
+    from labelmill.blobs import Blobs
+    from labelmill.learning.labelling import Labelling
+
 __all__ = [
+    "Classifier",
     "after_answer",
     "after_import",
     "figures",
@@ -17,10 +26,12 @@ __all__ = [
     "generation_frame",
     "get_classifier",
     "keep",
+    "labelling_of",
     "list_classifiers",
     "predicted",
     "prediction_counts",
     "predictions",
+    "predictions_blob",
     "predictions_of",
     "queue",
     "queue_page",
@@ -28,3 +39,10 @@ __all__ = [
     "suggested",
     "train_now",
 ]
+
+
+def labelling_of(blobs: Blobs, classifier: Classifier) -> Labelling:
+    """Return one classifier, new or old, to be applied to records."""
+    from labelmill.learning.labelling import Labelling
+
+    return Labelling(blobs, classifier)

@@ -87,6 +87,21 @@ class Settings(BaseSettings):
     blob_dir: Annotated[kinds.AnyPath, About("The folder for files.", shown="<data_dir>/blobs")] = Field(
         default_factory=lambda values: values["data_dir"] / "blobs"
     )
+    blobs_url: Annotated[
+        kinds.BlobsUrl | None,
+        About(
+            "Where images, features, classifiers, predictions and archives are kept: a folder, a bucket of an S3 store, or the database.",
+            shown="file://<blob_dir>/kept",
+        ),
+    ] = None
+    blob_cache_mb: Annotated[
+        kinds.Count,
+        About("How much of what is kept in S3 or the database is copied to this machine, below the folder for files.", "MB"),
+    ] = 4096
+    s3_access_key: Annotated[
+        kinds.Text | None, About("The access key for S3; where it is not set, the AWS variables, ~/.aws or the machine's role.")
+    ] = None
+    s3_secret_key: Annotated[kinds.Password | None, About("The secret key that belongs to it.")] = None
     secret: Annotated[
         kinds.Secret | None,
         About(
@@ -121,6 +136,9 @@ class Settings(BaseSettings):
         kinds.Count | None,
         About("Forget entries of the audit log that are older, about once a day; unset keeps them for ever.", "days"),
     ] = None
+    archive_days: Annotated[
+        kinds.Count | None, About("An archive's file goes after this time; unset keeps it for ever.", "days")
+    ] = 30
     imports_per_minute: Annotated[
         kinds.Count, About("How many files one person may send and imports they may begin.", "per minute")
     ] = 60
@@ -133,6 +151,7 @@ class Settings(BaseSettings):
         "default",
         "learner",
         "predictor",
+        "archiver",
     )
     poll_seconds: Annotated[kinds.Seconds, About("How often an idle worker looks for work that is due.", "s")] = 1.0
     heartbeat_seconds: Annotated[kinds.Seconds, About("How often a worker raises its heartbeat counter.", "s")] = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -11,9 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from labelmill.compat import in_contract
-from labelmill.errors import BadInput, Forbidden, LabelmillError, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
+from labelmill.errors import (
+    BadInput,
+    BadRange,
+    Forbidden,
+    LabelmillError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from labelmill.http.documents import MEDIA_TYPE
-from labelmill.http.pages import SEE_OTHER, render
+from labelmill.http.pages import SEE_OTHER, local_path, render
 from labelmill.logs import get_logger, log_error
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ log = get_logger(__name__)
 #: Addresses that programs ask; their errors are JSON whatever the Accept header says.
 FOR_PROGRAMS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 MOST_MISTAKES = 50
+#: Of the page before, as browsers tell it.
+LONGEST_ADDRESS = 2_000
 _BY_STATUS: dict[int, type[LabelmillError]] = {
     401: Unauthenticated, 403: Forbidden, 404: NotFound, 405: MethodNotAllowed, 413: TooLarge,
 }  # fmt: skip
@@ -57,6 +68,8 @@ def respond(request: Request, error: Exception) -> Response:
         response.headers["Retry-After"] = str(problem["retry_after"])
     if isinstance(error, HTTPException) and (allowed := (error.headers or {}).get("Allow")):
         response.headers["Allow"] = allowed
+    if isinstance(error, BadRange):
+        response.headers["Content-Range"] = f"bytes */{error.details['size']}"
     return response
 
 
@@ -101,12 +114,20 @@ def wants_page(request: Request) -> bool:
     return not request.url.path.startswith(FOR_PROGRAMS) and "text/html" in request.headers.get("accept", "")
 
 
+def _page_before(request: Request) -> str:
+    """Return the path of our page on which a form was sent, the start page where it is not told."""
+    before = urlsplit(request.headers.get("referer", "")[:LONGEST_ADDRESS])
+    if before.netloc != request.url.netloc:
+        return "/"
+    return local_path(before.path + (f"?{before.query}" if before.query else ""))
+
+
 def _page(request: Request, problem: dict[str, Any]) -> Response:
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if problem["status"] == Unauthenticated.status and request.method == "GET" and request.url.path != "/sign-in":
         return RedirectResponse(f"/sign-in?next={quote(asked)}", status_code=SEE_OTHER)
     try:
-        return render(request, "error.html", status=problem["status"], problem=problem)
+        return render(request, "error.html", status=problem["status"], problem=problem, back=_page_before(request))
     except Exception as error:  # noqa: BLE001 - the last page must not fail; what broke it is in the log
         log_error(error)
         return _json(problem)

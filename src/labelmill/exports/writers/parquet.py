@@ -49,7 +49,11 @@ class Stitched:
 
     def add(self, frame: pl.DataFrame) -> bytes:
         """Return the bytes that come next for the rows of ``frame``."""
-        content, footer = _taken_apart(frame)
+        return self.add_file(as_file(frame))
+
+    def add_file(self, whole: bytes | memoryview) -> bytes:
+        """Return the bytes that come next for the rows of a frame that ``as_file`` made a file of."""
+        content, footer = _taken_apart(memoryview(whole))
         head = MAGIC if self._footer is None else b""
         self._size += len(head)
         _move(footer, self._size - len(MAGIC))
@@ -77,11 +81,15 @@ class Stitched:
         return first + written + len(written).to_bytes(4, "little") + MAGIC
 
 
-def _taken_apart(frame: pl.DataFrame) -> tuple[bytes, Struct]:
-    """Return the row groups of a frame's own file and its footer."""
+def as_file(frame: pl.DataFrame) -> memoryview:
+    """Return a frame as a file of one row group."""
     file = io.BytesIO()
     frame.write_parquet(file, row_group_size=max(1, frame.height))
-    whole = file.getbuffer()
+    return file.getbuffer()
+
+
+def _taken_apart(whole: memoryview) -> tuple[bytes, Struct]:
+    """Return the row groups of a file and its footer."""
     size = int.from_bytes(whole[-8:-4], "little")
     return bytes(whole[len(MAGIC) : -8 - size]), Reader(bytes(whole[-8 - size : -8])).struct()
 

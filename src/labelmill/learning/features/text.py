@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Two or more letters or digits in a row, as scikit-learn has it.
 _WORD: Final = r"\w{2,}"
 #: Scripts whose words have no spaces between them.
-_SPACELESS: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+SPACELESS: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 #: From this share of all letters on, n-grams of characters stand beside the words.
 SPACELESS_SHARE: Final = 0.02
 #: The most frequent terms are kept: beyond that memory grows, and rare terms tell nothing of other records.
@@ -28,10 +28,10 @@ SLICE: Final = 20_000
 #: rose by more than 10 points, and on 77 short questions nothing changed.
 SHAPE_WEIGHT: Final = 2.0
 #: What is counted of a text, as shares of its characters: digits, upper case, punctuation; and before them its length.
-_SHARES: Final = (r"\d", r"\p{Lu}", r"[^\w\s]")
-SHAPES: Final = 1 + len(_SHARES)
+SHARES: Final = (r"\d", r"\p{Lu}", r"[^\w\s]")
+SHAPES: Final = 1 + len(SHARES)
 #: A text of so many characters has the length 1.
-_LONG: Final = 400
+LONG: Final = 400
 #: A term of one record says nothing about another one; a small dataset keeps them, since more records may come.
 _FEW_RECORDS: Final = 5_000
 
@@ -95,8 +95,8 @@ def shapes(texts: pl.Series) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return how long each text is and what it is made of; all zeros for an empty one."""
     texts = texts.fill_null("")
     lengths = texts.str.len_chars().cast(pl.Float64)
-    size = lengths.log1p() / np.log1p(_LONG)
-    shares = [texts.str.count_matches(pattern) / lengths.clip(1) for pattern in _SHARES]
+    size = lengths.log1p() / np.log1p(LONG)
+    shares = [texts.str.count_matches(pattern) / lengths.clip(1) for pattern in SHARES]
     return SHAPE_WEIGHT * np.stack([each.to_numpy() for each in (size, *shares)], axis=1).astype(np.float32)
 
 
@@ -115,7 +115,7 @@ def spaceless_share(chunks: Iterable[pl.Series], enough: int = 10_000) -> float:
     spaceless = letters = seen = 0
     for texts in chunks:
         part = texts.head(enough)
-        spaceless += int(part.str.count_matches(_SPACELESS).sum() or 0)
+        spaceless += int(part.str.count_matches(SPACELESS).sum() or 0)
         letters += int(part.str.count_matches(r"\p{L}").sum() or 0)
         seen += len(part)
         if seen >= enough:
@@ -134,8 +134,8 @@ def _terms(texts: pl.Series, *, grams: bool) -> pl.DataFrame:
     frame = pl.DataFrame({"row": np.arange(len(texts), dtype=np.int32), "text": texts.fill_null("").str.to_lowercase()})
     if not grams:
         return _exploded(frame, pl.col("text").str.extract_all(_WORD))
-    words = _exploded(frame, pl.col("text").str.replace_all(_SPACELESS, " ").str.extract_all(_WORD))
-    runs = _exploded(frame, pl.col("text").str.extract_all(_SPACELESS + "+"))
+    words = _exploded(frame, pl.col("text").str.replace_all(SPACELESS, " ").str.extract_all(_WORD))
+    runs = _exploded(frame, pl.col("text").str.extract_all(SPACELESS + "+"))
     found = [words]
     for length in (1, 2, 3):
         for start in range(length):

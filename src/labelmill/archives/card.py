@@ -1,0 +1,155 @@
+"""README.md, predict.py and metrics.json: what the archive holds, how it came to be, and how its classifier is used."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from labelmill import __version__
+from labelmill.archives.members import ANSWERS, HUMAN, RECORDS, STAMPS, Tally
+from labelmill.datasets import Consensus, Tie
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labelmill.archives.plan import Plan
+
+SKOPS: Final = "classifier.skops"
+PICKLE: Final = "clf.p"
+PREDICT: Final = "predict.py"
+METRICS: Final = "metrics.json"
+PACKAGES: Final = ("scikit-learn", "skops", "numpy", "scipy")
+PREDICT_SOURCE: Final = b'''"""Label the column "text" of a CSV file: python predict.py IN.csv OUT.csv. It needs scikit-learn and skops."""
+
+import csv
+import sys
+
+import skops.io
+
+TRUSTED = []  # beside what skops trusts by itself: numpy, scipy and scikit-learn; no other type is loaded, and no code runs
+
+csv.field_size_limit(2**31 - 1)
+classifier = skops.io.load("classifier.skops", trusted=TRUSTED)
+with open(sys.argv[1], encoding="utf-8-sig", newline="") as file:
+    rows = list(csv.DictReader(file))
+probabilities = classifier.predict_proba([row["text"] or "" for row in rows]) if rows else []
+with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
+    out = csv.writer(file)
+    out.writerow(["text", "label", "confidence"])
+    for row, every in zip(rows, probabilities):
+        out.writerow([row["text"], classifier.classes_[every.argmax()], round(float(every.max()), 4)])
+'''
+_MEMBERS: Final = {
+    RECORDS: "one row per record: its id and content, `label` (the majority, empty without one), `tied`, `agreement`, `answers`, "
+    "`votes`, and what this classifier says: `predicted`, `confidence`, and the probability of each label as `p_<label>`",
+    ANSWERS: "one row per answer that counts: number, record, annotator, labels, whether it settles a tie, when it was shown and "
+    "answered (UTC), and the seconds between",
+    HUMAN: "records with a majority, column by column, with LabelForward's column names (`pandas.read_json` reads it)",
+    STAMPS: "when each answer was shown and given, in milliseconds since 1970 (UTC), likewise",
+    METRICS: "the classifier's scores, parameters and training data, with the names of the labels",
+    PREDICT: "labels the column `text` of a CSV file: `python predict.py IN.csv OUT.csv`",
+}
+
+
+def readme(plan: Plan, tally: Tally, members: Mapping[str, Any], *, is_pipeline: bool) -> str:
+    """Return the card of an archive."""
+    moment = plan.moment
+    dataset, settings = moment.dataset, moment.dataset.settings
+    lines = [
+        f"# {_line(dataset.name)}", "",
+        (f"An archive of a dataset of {dataset.kind} records, made by labelmill {__version__}. Requested {_time(plan.requested_at)}; it holds "
+        f"the state as of annotation {moment.number}."), "",
+        "## Figures", "", "| | |", "|---|---|",
+        f"| records | {tally.rows[RECORDS]:,} |", f"| with a label by people | {tally.rows[HUMAN]:,} |",
+        f"| without, tied ones among them | {tally.rows[plan.machine]:,} |", f"| tied | {tally.rows['tied']:,} |",
+        f"| answers | {tally.rows[ANSWERS]:,} |", f"| annotators | {len(tally.annotators):,} |", "",
+        "## Labels", "", "| label | meaning | by people | by the classifier |", "|---|---|---|---|",
+        *(
+            f"| {_line(name)} | {_line(about)} | {tally.majority[name]:,} | {tally.predicted[name]:,} |"
+            for name, about in _labels(plan, tally)
+        ), "",
+        "## How it was labelled", "",
+        f"Each record is meant to get {settings.labels_per_record or 'every annotator as one of its'} answer(s). The label is the majority of "
+        f"the answers; at least {settings.min_label_count} are needed. "
+        + ("Of labels with equally many votes the one that was given first counts." if settings.tie is Tie.FIRST else "A tie has no label until somebody settles it."),
+        *(["Classifiers learn from labels by Dawid-Skene; the labels here are majorities."] if settings.consensus is Consensus.DAWID_SKENE else []),
+        (f"Records were chosen in the order `{settings.order}`; {settings.random_share:.0%} of them form a random share, on which classifiers "
+        "are scored."), f"Annotators are named by {plan.choices.annotators}.", "",
+        *_classifier(plan, is_pipeline=is_pipeline), "## Members", "",
+        *(f"- `{name}`: {_about(plan, name)}" for name in members), ("- `manifest.json`: SHA-256, bytes and rows of each member; "
+        "`labelmill archive verify FILE` checks them"), "",
+    ]  # fmt: skip
+    if dataset.guidelines.strip():
+        lines += ["## Guidelines", "", dataset.guidelines.strip(), ""]
+    return "\n".join(lines)
+
+
+def metrics(plan: Plan) -> dict[str, Any] | None:
+    """Return what is known of the classifier; None without one."""
+    if plan.classifier is None:
+        return None
+    known = plan.classifier
+    features = known.parameters["features"]
+    parameters = known.parameters | {"features": {"name": features["name"], "fitted": features["fitted"]}}
+    return {
+        "classifier": known.id, "version": known.version, "created_at": known.created_at, "trained_to": known.trained_to,
+        "parameters": parameters, "data": known.data, "metrics": known.metrics,
+        "labels": {str(label): name for label, name in plan.moment.labels.items()},
+    }  # fmt: skip
+
+
+def _classifier(plan: Plan, *, is_pipeline: bool) -> list[str]:
+    known = plan.classifier
+    if known is None:
+        return ["## Classifier", "", "There was none: nothing is predicted, and the machine's labels are empty.", ""]
+    held_out = (known.metrics or {}).get("held_out") or {}
+    precision = f"{held_out['precision']:.3f}" if held_out.get("precision") is not None else "not known"
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    lines = [
+        "## Classifier", "",
+        (f"Version {known.version} (`{known.parameters['learner']}`), trained on {known.data['records']:,} labelled records and "
+        f"{known.data['init_records']:,} given ones; precision on a held-out tenth: {precision}."), "",
+    ]  # fmt: skip
+    if is_pipeline:
+        lines += [
+            (f"`{SKOPS}` holds all of it, from text to label, in classes of scikit-learn. It was written with {versions}; other versions may "
+            "refuse it or differ. It is loaded without running code:"), "", "    pip install scikit-learn skops", "    python predict.py IN.csv OUT.csv", "",
+        ]  # fmt: skip
+    else:
+        lines += [
+            (f"**It cannot label by itself.** Its features (`{known.parameters['features']['name']}`) are made by labelmill and have no form in "
+            f"scikit-learn's classes: `{SKOPS}` holds the rule from features to labels only, there is no predict.py, and its predictions of all "
+            f"records are in `{RECORDS}`. It was written with {versions}."), "",
+        ]  # fmt: skip
+    if plan.choices.pickle:
+        lines += [
+            f"**`{PICKLE}` is unsafe**: opening a pickle runs whatever code it holds. Use `{SKOPS}` instead, or open it only if you trust where it came from.",
+            "",
+        ]
+    return lines
+
+
+def _labels(plan: Plan, tally: Tally) -> list[tuple[str, str]]:
+    known = [(label.name, label.description) for label in plan.moment.dataset.labels]
+    names = {name for name, _ in known}
+    return known + [(name, "*offered no more*") for name in sorted({*tally.majority, *tally.predicted} - names)]
+
+
+def _about(plan: Plan, name: str) -> str:
+    if name == plan.machine:
+        return (
+            "records without a majority; `major_label` is what the classifier says; `tied` marks those whose answers are tied"
+        )
+    if name == SKOPS:
+        return "the classifier"
+    if name == PICKLE:
+        return "the same as a pickle; **unsafe**, see above"
+    return _MEMBERS[name]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _time(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
