@@ -80,6 +80,11 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(_config(connection), revision)
 
 
+def require_known(engine: Engine) -> None:
+    """Raise Conflict for a database that a newer version has made."""
+    _require_known(current(engine))
+
+
 def require_current(engine: Engine) -> None:
     """Raise Conflict unless the database has the schema that this version of labelmill works on."""
     found = current(engine)

@@ -1,0 +1,1 @@
+"""Backups: a whole installation as one file, and back again into any database."""
