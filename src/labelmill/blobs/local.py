@@ -7,8 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from labelmill.blobs.model import check_name
-from labelmill.errors import NotFound, Unavailable
+from labelmill.blobs.model import PIECE, check_name, missing
+from labelmill.errors import Unavailable
 from labelmill.ids import new_id
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ class LocalBlobs:
         with _reading(name):
             return place.read_bytes()
 
+    def stream(self, name: str, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        place = self._path(name)
+        with _reading(name), place.open("rb") as file:
+            file.seek(start)
+            left = place.stat().st_size - start if size is None else size
+            while left > 0 and (piece := file.read(min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+
     def exists(self, name: str) -> bool:
         return self._path(name).is_file()
 
@@ -42,7 +51,7 @@ class LocalBlobs:
     def path(self, name: str) -> Path:
         place = self._path(name)
         if not place.is_file():
-            raise _missing(name)
+            raise missing(name)
         return place
 
     def names(self, prefix: str = "") -> Iterator[str]:
@@ -112,10 +121,6 @@ def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(name) from error
+        raise missing(name) from error
     except OSError as error:
         raise Unavailable(f"The file cannot be read: {error.strerror or error}.", where=name) from error
-
-
-def _missing(name: str) -> NotFound:
-    return NotFound("There is no such blob.", where=name)

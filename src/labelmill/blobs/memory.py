@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labelmill import clock
-from labelmill.blobs.model import check_name
-from labelmill.errors import NotFound
+from labelmill.blobs.model import check_name, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,11 @@ class MemoryBlobs:
         try:
             return self._kept[check_name(name)]
         except KeyError as error:
-            raise NotFound("There is no such blob.", where=name) from error
+            raise missing(name) from error
+
+    def stream(self, name: str, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        content = self.get(name)
+        yield content[start:] if size is None else content[start : start + size]
 
     def exists(self, name: str) -> bool:
         return check_name(name) in self._kept

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from labelmill.errors import BadInput
+from labelmill.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 LONGEST_NAME = 200
+#: Bytes of one piece of a stream.
+PIECE = 1 << 20
 #: Parts of lower-case letters and digits, with ``.``, ``_`` and ``-`` inside: the same on every file system and in every address.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
 
@@ -29,6 +31,10 @@ class Blobs(Protocol):
 
     def get(self, name: str) -> bytes:
         """Return the bytes; raises NotFound, or Unavailable where they cannot be read."""
+        ...
+
+    def stream(self, name: str, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes in pieces, from ``start`` and at most ``size`` of them; raises NotFound, or Unavailable, with the first piece."""
         ...
 
     def exists(self, name: str) -> bool: ...
@@ -56,7 +62,17 @@ class Blobs(Protocol):
 
 def check_name(name: str) -> str:
     """Return a name that a blob may have; raises BadInput for every other, whatever path it would lead to."""
-    if len(name) > LONGEST_NAME or _NAME.fullmatch(name) is None or ".." in name:
+    if not is_name(name):
         shown = name[:LONGEST_NAME].encode("unicode_escape", "replace").decode()
         raise BadInput("This is no name of a blob.", where=shown, way_out="Names are like images/0a/0a1b2c.jpg, in lower case.")
     return name
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a blob may have this name."""
+    return len(text) <= LONGEST_NAME and _NAME.fullmatch(text) is not None and ".." not in text
+
+
+def missing(name: str) -> NotFound:
+    """Return the error that every store raises for a blob that is not there."""
+    return NotFound("There is no such blob.", where=name)

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from labelmill.blobs.places import FORMS, parse_place
+
 #: No count, size or time needs more; larger numbers overflow timers and C integers somewhere below.
 LARGEST = 1_000_000_000
 SECRET_LENGTH = 32
@@ -92,6 +94,11 @@ def _check_broker(url: str) -> str:
 def _check_redis(url: str) -> str:
     _scheme(url, ("redis", "rediss"))
     return _check_host(url)
+
+
+def _check_blobs(url: str) -> str:
+    parse_place(url)
+    return url
 
 
 def _check_web(url: str) -> str:
@@ -202,6 +209,7 @@ Text = Annotated[str, Field(min_length=1, pattern=r"^[^\s\x00-\x1f]+$"), Accepts
 DatabaseUrl = Annotated[str, AfterValidator(_check_database), Accepts("the URL of a database")]
 BrokerUrl = Annotated[str, AfterValidator(_check_broker), Accepts("the URL of a broker")]
 RedisUrl = Annotated[str, AfterValidator(_check_redis), Accepts("the URL of a Redis")]
+BlobsUrl = Annotated[str, AfterValidator(_check_blobs), Accepts(FORMS)]
 WebUrl = Annotated[str, AfterValidator(_check_web), Accepts("a URL that begins with http:// or https://")]
 Secret = Annotated[
     SecretStr, AfterValidator(_check_secret), Accepts(f"at least {SECRET_LENGTH} characters that cannot be guessed")

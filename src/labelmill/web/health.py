@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from labelmill.db import migrate
 from labelmill.deadline import within
-from labelmill.errors import LabelmillError, Unavailable
+from labelmill.errors import BadSettings, LabelmillError, Unavailable
 from labelmill.logs import log_error
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Check:
 def check_all(app: App) -> list[Check]:
     """Return how every part is, asked at once; none is waited for longer than SECONDS."""
     probes: dict[str, Callable[[], None]] = {"database": lambda: _database(app), "files": lambda: _files(app)}
+    if app.settings.blobs_url:
+        probes["store"] = lambda: _store(app)
     if app.settings.broker_url:
         probes["broker"] = lambda: _broker(str(app.settings.broker_url))
     with ThreadPoolExecutor(len(probes)) as pool:
@@ -87,6 +89,13 @@ def _files(app: App) -> None:
         raise _Failed(f"the data folder cannot be written to: {error.strerror}") from error
     if free_mb < LEAST_FREE_MB:
         raise _Failed(f"only {free_mb} MB are free in the data folder; at least {LEAST_FREE_MB} are needed")
+
+
+def _store(app: App) -> None:
+    try:
+        app.blobs.exists("ready")
+    except BadSettings as error:
+        raise _Failed(error.message) from error
 
 
 def _broker(url: str) -> None:
