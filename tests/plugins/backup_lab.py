@@ -15,6 +15,8 @@ import webapp
 from labelmill.accounts import Role, Scope
 from labelmill.accounts import service as accounts
 from labelmill.annotation import service as annotation
+from labelmill.annotation.tables import cursors
+from labelmill.archives import service as archives
 from labelmill.backup.reading import catalogue
 from labelmill.connections import service as connections
 from labelmill.datasets import RecordKind, record_key
@@ -61,10 +63,14 @@ def fill(site: webapp.Site, seed: int = 1) -> Filled:
     lab.add_init(dataset, dict.fromkeys(ODD[2:8], "food"))
     lab.answer_right(dataset, 12)
     lab.train(dataset)
+    app.database.transact(archives.request, dataset.id, archives.Choices())
     identity = _person(app, dataset.id)
     with app.database.write() as connection:
         served = annotation.next_records(connection, dataset, identity, count=3)
         annotation.skip(connection, dataset, served.records[0].record.id, identity)
+        # It is written only where somebody has come past a record, which chance decides here.
+        place = {"dataset_id": dataset.id, "order_name": "random", "shuffle": 7, "record_id": served.records[0].record.id}
+        connection.execute(sa.insert(cursors).values(annotator_id="f" * 32, **place))
     numbers = list(lab.ids(dataset))
     for number in numbers[:2]:
         app.database.transact(annotation.answer, dataset, number, identity, label_ids=[dataset.labels[0].id], key=f"k{number}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from labelmill.backup.container import CHUNK_BYTES
@@ -46,14 +48,13 @@ class Files:
         return list(self.blobs.names()), sorted(path.as_posix() for path in whole)
 
     def write_blob(self, backup: Writer, name: str) -> None:
+        pieces = self.blobs.stream(name)
         try:
-            path = self.blobs.path(name)
-            file = path.open("rb")
-        except (NotFound, FileNotFoundError):
+            first = next(pieces, b"")
+        except NotFound:
             self.vanished.append(name)
             return
-        with file:
-            backup.add(f"{BLOBS}/{name}", iter(lambda: file.read(CHUNK_BYTES), b""))
+        backup.add(f"{BLOBS}/{name}", chain([first], pieces))
 
     def write_work(self, backup: Writer, name: str) -> None:
         try:
@@ -80,7 +81,7 @@ class Files:
 
     def _restore_blob(self, backup: Reader, member: Member, name: str) -> None:
         if self.blobs.exists(name):
-            _require_same(backup, member, self.blobs.path(name))
+            _require_same(backup, member, self.blobs.stream(name), name)
         elif member.bytes <= SMALL_BYTES:
             self.blobs.put(name, b"".join(backup.chunks(member)))
         else:
@@ -95,7 +96,8 @@ class Files:
 
     def _restore_work(self, backup: Reader, member: Member, path: Path) -> None:
         if path.exists():
-            _require_same(backup, member, path)
+            with path.open("rb") as file:
+                _require_same(backup, member, iter(lambda: file.read(CHUNK_BYTES), b""), str(path))
             return
         temporary = path.with_name(f".{new_id()}")
         with writing(path):
@@ -113,16 +115,17 @@ def _extract(backup: Reader, member: Member, path: Path) -> None:
             file.write(chunk)
 
 
-def _require_same(backup: Reader, member: Member, path: Path) -> None:
+def _require_same(backup: Reader, member: Member, there: Iterator[bytes], where: str) -> None:
     """Raise Conflict unless a file that is there already is the one that would be restored."""
-    if path.stat().st_size == member.bytes and _same_bytes(backup.chunks(member), path):
-        return
-    raise Conflict(
-        "There is another file with this name already: this is no empty installation.", where=str(path),
-        way_out="Restore into an empty folder (LABELMILL_DATA_DIR, LABELMILL_BLOB_DIR).",
-    )  # fmt: skip
+    if _digest(there) != member.sha256:
+        raise Conflict(
+            f"There is another file with this name already, not that of {backup.path.name}: this is no empty installation.", where=where,
+            way_out="Restore into an empty folder (LABELMILL_DATA_DIR, LABELMILL_BLOB_DIR, LABELMILL_BLOBS_URL).",
+        )  # fmt: skip
 
 
-def _same_bytes(chunks: Iterator[bytes], path: Path) -> bool:
-    with path.open("rb") as file:
-        return all(file.read(len(chunk)) == chunk for chunk in chunks)
+def _digest(chunks: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

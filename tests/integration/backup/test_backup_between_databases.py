@@ -12,6 +12,7 @@ import webapp
 from backup_lab import EMAIL, PASSWORD, fill, quiet, rows_of, settings_for
 from labelmill.accounts import service as accounts
 from labelmill.backup import service
+from labelmill.backup.reading import LEFT_OUT
 from labelmill.bootstrap import opened_as_is
 from labelmill.db import migrate
 from labelmill.jobs import leases
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from backup_lab import Filled
     from labelmill.bootstrap import App
 
-HOPS = [("sqlite", "postgresql"), ("postgresql", "mariadb"), ("mariadb", "sqlite")]
+#: From where to where, and where blobs lie there.
+HOPS = [("sqlite", "postgresql", "database:"), ("postgresql", "mariadb", None), ("mariadb", "sqlite", None)]
 
 
-@pytest.mark.parametrize(("source", "onto"), HOPS, ids=["-to-".join(hop) for hop in HOPS])
+@pytest.mark.parametrize(("source", "onto", "blobs_url"), HOPS, ids=["-to-".join(hop[:2]) for hop in HOPS])
 def test_p25_a_backup_restores_into_another_kind_of_database(
-    tmp_path: Path, request: pytest.FixtureRequest, source: str, onto: str
+    tmp_path: Path, request: pytest.FixtureRequest, source: str, onto: str, blobs_url: str | None
 ) -> None:
     file = tmp_path / "all.labelmill"
     url = request.getfixturevalue(f"{source}_migrated")
@@ -38,10 +40,9 @@ def test_p25_a_backup_restores_into_another_kind_of_database(
         made = service.backup(site.app, file, quiet)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert (made.blobs > 0, made.files, made.vanished) == (True, 1, 0)
-    assert [name for name, rows in before.items() if not rows and name != "workers"] == []
-    target = settings_for(
-        tmp_path / "target", request.getfixturevalue(f"{onto}_database") if onto != "sqlite" else f"sqlite:///{tmp_path}/new.db"
-    )
+    assert [name for name, rows in before.items() if not rows and name not in LEFT_OUT] == []
+    new_url = f"sqlite:///{tmp_path}/new.db" if onto == "sqlite" else request.getfixturevalue(f"{onto}_database")
+    target = settings_for(tmp_path / "target", new_url, blobs_url=blobs_url)
     with opened_as_is(target) as application:
         done = service.restore(application, file, quiet)
         assert (done.summary, done.freed, done.locked) == (made, 1, 0)
@@ -49,14 +50,20 @@ def test_p25_a_backup_restores_into_another_kind_of_database(
         assert files_of(application) == files
         require_same(before, rows_of(application.database))
         require_freed(application, filled)
-    with webapp.site(tmp_path / "target", database_url=target.database_url, secret=webapp.SECRET) as again:
+    with webapp.site(tmp_path / "target", database_url=new_url, secret=webapp.SECRET, blobs_url=blobs_url) as again:
         require_work_goes_on(again, filled)
 
 
 def files_of(app: App) -> dict[str, bytes]:
-    """Return every file of an installation by its name."""
+    """Return every blob, and every file of a job, by its name."""
+    found = {name: app.blobs.get(name) for name in app.blobs.names()}
     root = app.work_root
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return found | {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in ("imports", "uploads", "label-tasks")
+        for path in (root / folder).rglob("*")
+        if path.is_file()
+    }
 
 
 def require_same(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> None:
@@ -64,7 +71,7 @@ def require_same(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> N
     for name, rows in before.items():
         if name == "job_steps":
             assert without_holders(after[name]) == without_holders(rows)
-        elif name != "workers":
+        elif name not in LEFT_OUT:
             assert after[name] == rows, name
 
 
