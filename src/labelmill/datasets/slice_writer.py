@@ -51,9 +51,17 @@ class SliceWriter:
         alone = self._database.dialect == "sqlite" and not is_served(self._folder)
         most, wanted = (ALONE_ROWS, ALONE_SECONDS) if alone else (MOST_ROWS, SLICE_SECONDS)
         size = max(1, min(self._size, most, rows - done))
-        started = clock.monotonic()
-        answer = database.transact(verb, size)
-        seconds = clock.monotonic() - started
+        began = clock.monotonic()
+
+        def alone_with_it(connection: Connection) -> T:
+            nonlocal began
+            connection.begin()  # SQLite's one lock is waited for here
+            began = clock.monotonic()
+            return verb(connection, size)
+
+        answer = database.transact(alone_with_it)
+        # What was waited for others is no reason for smaller slices: they would be ever smaller, and wait ever more often.
+        seconds = clock.monotonic() - began
         self._used = clock.monotonic()
         self._size = max(FEWEST_ROWS, int(size * min(4.0, wanted / max(seconds, 0.001))))
         if self._database.dialect == "sqlite":

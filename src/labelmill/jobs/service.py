@@ -16,6 +16,7 @@ from labelmill.jobs.tables import job_steps, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy.engine import Connection
 
@@ -86,13 +87,12 @@ def add_steps(
     start = len(known)
     new = [step for step in unique.values() if step.key not in known]
     now = clock.now()
-    put_off = {"not_before": now + timedelta(seconds=countdown), "put_off_at": now} if countdown > 0 else NOT_PUT_OFF
     rows = [
         {
             "id": new_id(), "job_id": job_id, "key": step.key, "name": step.name, "queue": queue, "phase": step.phase, "seq": start + index,
             "payload": step.payload, "state": StepState.QUEUED if step.phase <= phase else StepState.WAITING, "attempt": 0, "tries": 0,
             "beat": 0, "units": step.units, "done": 0, "delay": step.delay,
-        } | put_off
+        } | _put_off(now, countdown + (step.delay if step.phase <= phase else 0.0))
         for index, step in enumerate(new)
     ]  # fmt: skip
     if rows:
@@ -100,6 +100,10 @@ def add_steps(
     units = sum(step.units for step in new)
     if units:
         connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(total=sa.func.coalesce(jobs.c.total, 0) + units))
+
+
+def _put_off(now: datetime, seconds: float) -> dict[str, Any]:
+    return {"not_before": now + timedelta(seconds=seconds), "put_off_at": now} if seconds > 0 else NOT_PUT_OFF
 
 
 def get(connection: Connection, job_id: str) -> Job:
@@ -118,6 +122,9 @@ def glance(connection: Connection, job_id: str) -> Job:
 
 def find(connection: Connection, start: str) -> Job:
     """Return the one job whose id begins with ``start``; raises NotFound, and Conflict when there are several."""
+    # Every id begins with nothing: a variable that a script forgot to set must not cancel what happens to be the only job.
+    if not start:
+        raise NotFound("No job is named.", way_out="`labelmill jobs list` shows the jobs.")
     query = _select().where(jobs.c.id.startswith(start, autoescape=True)).limit(2)
     rows = connection.execute(query).mappings().all()
     if len(rows) > 1:

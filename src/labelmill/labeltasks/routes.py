@@ -180,7 +180,7 @@ def retry_label_task(app: TheApp, actor: SignedIn, task_id: TaskId) -> LabelTask
 
 
 def _started(app: App, actor: Actor, once: Once, new: NewLabelTask, task: LabelTask) -> Response:
-    with service.announced(app.places, task) as task_id:
+    with service.announced(app.database, app.places, task) as task_id:
 
         def begin(connection: Connection) -> LabelTaskOut:
             options = start_options(new, actor.annotator_id, app.runtime.limits)
@@ -188,7 +188,7 @@ def _started(app: App, actor: Actor, once: Once, new: NewLabelTask, task: LabelT
 
         answer = once.run(begin, status=202)
     if orjson.loads(bytes(answer.body))["id"] != task_id:  # the same request was answered meanwhile
-        service.withdraw(app.places, task, task_id)
+        service.withdraw(app.database, app.places, task, task_id)
     return answer
 
 

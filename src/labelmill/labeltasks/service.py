@@ -11,8 +11,8 @@ from labelmill.db.bulk.open import open_source
 from labelmill.errors import BadInput, BadRules, Conflict, LabelmillError, NotFound
 from labelmill.ids import new_id
 from labelmill.jobs import service as jobs
+from labelmill.labeltasks import announcing, state_table
 from labelmill.labeltasks import report as reports
-from labelmill.labeltasks import state_table
 from labelmill.labeltasks.filters import Filter, Filters
 from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.jobs import CLEAR, KIND, PLAN
@@ -124,29 +124,34 @@ def prepare(request: Request, places: Places) -> LabelTask:
 
 def begin(database: Database, places: Places, task: LabelTask, **options: Any) -> Job:
     """Start a prepared task: its row stands in the sink's state table before its job can run. ``options`` are those of ``start``."""
-    with announced(places, task) as task_id:
+    with announced(database, places, task) as task_id:
         job = database.transact(start, task, task_id=task_id, **options)
     if job.id != task_id:  # its key is that of a task which was there already
-        withdraw(places, task, task_id)
+        withdraw(database, places, task, task_id)
     return job
 
 
 @contextmanager
-def announced(places: Places, task: LabelTask) -> Iterator[str]:
-    """Give the id of a task about to be queued, whose row stands in the sink's state table; an error takes the row back."""
+def announced(database: Database, places: Places, task: LabelTask) -> Iterator[str]:
+    """Give the id of a task about to be queued, whose row stands in the sink's state table; an error takes the row back, a kill too."""
     task_id = new_id()
-    state_table.announce(places, task, task_id)
+    if task.state_table is None:
+        yield task_id
+        return
+    database.transact(announcing.expect, task, task_id)
     try:
+        state_table.announce(places, task, task_id)
         yield task_id
     except BaseException:
         with suppress(LabelmillError):
-            withdraw(places, task, task_id)
+            withdraw(database, places, task, task_id)
         raise
 
 
-def withdraw(places: Places, task: LabelTask, task_id: str) -> None:
+def withdraw(database: Database, places: Places, task: LabelTask, task_id: str) -> None:
     """Take the row of a task that was not queued out of the sink's state table."""
     state_table.withdraw(places, task, task_id)
+    database.transact(announcing.forget, task_id)
 
 
 def start(
@@ -168,6 +173,7 @@ def start(
         job_id=identifier, countdown=countdown, limits=limits, key=key, created_by=created_by,
     )  # fmt: skip
     if task.state_table is not None and job.id == identifier:  # else it was there already
+        announcing.begun(connection, job.id)
         state_table.register(connection, job.id)
     return job
 

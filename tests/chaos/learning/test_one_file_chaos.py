@@ -18,7 +18,7 @@ import pytest
 from loop_crowd import Loop, hurt, many_things
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
-POSTS, RECORDS = 60_000, 40_000
+POSTS, RECORDS = 60_000, 20_000
 KILLS = 5
 
 
@@ -46,7 +46,7 @@ def end(process):
 def test_import_label_task_and_labelling_at_once_keep_what_was_acknowledged_and_the_file_whole(tmp_path, seed, chance):
     """Two label tasks write into the file that they read from, a file is imported, people label, models are trained; workers die."""
     path = tmp_path / "labelmill.db"
-    with Loop(tmp_path, f"sqlite:///{path}", clients=6, records=8000, wanted=2) as loop:
+    with Loop(tmp_path, f"sqlite:///{path}", clients=6, records=8000, wanted=2, step_seconds=3600) as loop:
         write_posts(path)
         rules = tmp_path / "rules.csv"
         rules.write_text("content,label,rule_type,match_type\njohn,/male,keyword,partially\nanna,/female,keyword,partially\n")

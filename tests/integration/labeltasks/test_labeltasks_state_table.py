@@ -19,7 +19,7 @@ from labelmill.jobs.following import Following
 from labelmill.jobs.inline import run_or_watch
 from labelmill.jobs.presence import new_worker_id
 from labelmill.jobs.worker import WorkerProcess
-from labelmill.labeltasks import service
+from labelmill.labeltasks import announcing, service
 from labelmill.labeltasks.openings import Openings
 from labelmill.labeltasks.result_tables import STATE_COLUMNS
 from labelmill.labeltasks.state_table import StateFollower, StateTable, open_state
@@ -124,8 +124,11 @@ def test_the_row_stands_while_the_job_is_inserted_and_goes_with_it(
 ) -> None:
     """A worker can never be quicker than the row; a job that cannot be stored leaves none."""
     seen: list[str] = []
+    submit = jobs.submit
 
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(connection: Any, *, kind: str, **values: Any) -> Any:
+        if kind == announcing.KIND:
+            return submit(connection, kind=kind, **values)
         seen.extend(row["stat"] for row in rows_of(database_url))
         raise Unavailable("The database is away.")
 
@@ -135,6 +138,38 @@ def test_the_row_stands_while_the_job_is_inserted_and_goes_with_it(
         service.begin(mill.app.database, mill.app.places, task)
     assert seen == ["PENDING"]
     assert rows_of(database_url) == []
+    assert kept_watches(mill) == []
+
+
+def kept_watches(mill: Any) -> list[Any]:
+    with mill.app.database.read() as connection:
+        return [job.state for job in jobs.list_jobs(connection, kind=announcing.KIND)]
+
+
+def test_p06_the_row_of_a_task_whose_process_was_killed_before_it_was_queued_is_taken_back(
+    mill: Any, source: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the row and the job, which lie in two databases: the row would say PENDING for ever."""
+    task = service.prepare(mill.request(source, database_url), mill.app.places)
+    killed = service.announced(mill.app.database, mill.app.places, task)
+    task_id = killed.__enter__()  # what is committed here is all that a kill leaves
+    assert row_of(database_url, task_id)["stat"] == "PENDING"
+    worker = WorkerProcess(mill.app.runtime, worker_id=new_worker_id(), queues=("default",))
+    with worker:
+        assert not worker.run_next(), "it may still be on its way"
+        later = clock.now() + timedelta(seconds=announcing.GRACE + 1)
+        monkeypatch.setattr(clock, "now", lambda: later)
+        assert worker.run_next()
+    assert rows_of(database_url) == []
+    with pytest.raises(Unavailable, match="too much time"):
+        mill.app.database.transact(service.start, task, task_id=task_id)
+    assert mill.app.database.transact(jobs.list_jobs, kind=service.KIND) == []
+
+
+def test_p06_the_row_of_a_queued_task_is_never_taken_back(mill: Any, begin: Any, database_url: str) -> None:
+    task_id = begin()
+    assert kept_watches(mill) == []
+    assert row_of(database_url, task_id)["stat"] == "PENDING"
 
 
 def test_a_task_with_a_known_key_leaves_one_row(mill: Any, source: str, database_url: str) -> None:

@@ -38,6 +38,15 @@ def test_a_countdown_is_waited_for(lab, shift):
     assert is_free(lab)
 
 
+def test_the_delay_of_a_first_step_is_waited_for_like_that_of_a_later_one(lab, shift):
+    """What is to be swept a day later was swept at once."""
+    steps = [NewStep(key="one", name="only", phase=0, delay=3600)]
+    lab.database.transact(service.submit, kind="sleep", title="t", params={}, steps=steps)
+    assert not is_free(lab)
+    shift(minutes=61)
+    assert is_free(lab)
+
+
 @pytest.mark.parametrize("back", [{"hours": -1}, {"days": -1}, {"minutes": -2}])
 def test_p14_a_clock_that_was_set_back_does_not_put_a_step_off_for_that_long(lab, shift, back):
     lab.submit("sleep", countdown=5)

@@ -135,7 +135,8 @@ def _start(request: Request, app: App, asked: service.Request, queue: str, creat
     """Start a task and return its id; its row stands in the table `state` before anybody can take it."""
     with telling(request, 500, NO_START), _telling_of_output(request, app, asked):
         task = within(PREPARE_SECONDS, lambda: service.prepare(asked, app.places), "The input or the output database")
-    with telling(request, 503, NO_OUTPUT), service.announced(app.places, task) as task_id, telling(request, 500, NO_START):
+    announced = service.announced(app.database, app.places, task)
+    with telling(request, 503, NO_OUTPUT), announced as task_id, telling(request, 500, NO_START):
         options: dict[str, Any] = {"queue": queue, "limits": app.runtime.limits, "created_by": created_by}
         app.database.transact(service.start, task, task_id=task_id, title=tasks.title_of(asked), **options)
     app.runtime.wake(task_id)
