@@ -17,6 +17,7 @@ from labelmill.datasets.import_places import reference
 from labelmill.datasets.imports import Mapping
 from labelmill.datasets.model import RecordKind
 from labelmill.jobs import service as jobs
+from labelmill.labeltasks import announcing, state_table
 from labelmill.labeltasks import service as label_tasks
 from labelmill.learning import service as learning
 from labelmill.rules import from_dict
@@ -59,6 +60,28 @@ def label_task(app: App, folder: Path) -> Sample:
     task = label_tasks.prepare(request, app.places)
     job = app.database.transact(label_tasks.start, task)
     return Sample(job, lambda: pl.read_parquet(out).drop("task_id").sort("id").to_dicts())
+
+
+def label_task_row(app: App, folder: Path) -> Sample:
+    """Take back the row of a task whose process was killed before it queued the task."""
+    folder.mkdir()
+    source, out = folder / "posts.csv", folder / "out.db"
+    source.write_text("id,author\n1,John\n")
+    request = label_tasks.Request(
+        source=app.places.reference(str(source)), sink=app.places.reference(f"sqlite:///{out}"), rules=from_dict(RULES),
+        text_column="author", name="posts",
+    )  # fmt: skip
+    task = label_tasks.prepare(request, app.places)
+    with mock.patch.object(announcing, "GRACE", 0.0):
+        app.database.transact(announcing.expect, task, folder.name)
+    state_table.announce(app.places, task, folder.name)
+    with app.database.read() as connection:
+        job = jobs.list_jobs(connection, kind=announcing.KIND)[0]
+
+    def effects() -> list[Any]:
+        return [len(label_tasks.recent_states(app.places, task.sink, task.state_table or "", 10))]
+
+    return Sample(job, effects)
 
 
 def import_records(app: App, folder: Path) -> Sample:
@@ -189,6 +212,7 @@ def sweep_blobs(app: App, folder: Path) -> Sample:
 SAMPLES: dict[str, Callable[[App, Path], Sample]] = {
     "import": import_records,
     "label-task": label_task,
+    "label-task-row": label_task_row,
     "recount": count_anew,
     "remove-dataset": remove_dataset,
     "sweep-blobs": sweep_blobs,
