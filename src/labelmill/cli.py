@@ -7,6 +7,7 @@ import os
 import select
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -184,6 +185,9 @@ def main() -> None:
     # Memory that polars frees stays with its allocator, in four arenas a core and for ten seconds unless told otherwise: one a core and
     # a tenth of a second hold a third less, about as fast (docs/performance.md). It is read when polars is loaded.
     os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{os.cpu_count() or 1},dirty_decay_ms:100,muzzy_decay_ms:0")
+    # A shell can close them: what is printed then goes nowhere, as where it goes to /dev/null.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -213,7 +217,8 @@ def _end(error: Exception, *, json: bool) -> int:
 def _as_bad_input(error: TyperException) -> BadInput:
     context = getattr(error, "ctx", None)
     place = context.command_path if context else "labelmill"
-    message = error.format_message()
+    # What checks a value says of itself that it was a check.
+    message = error.format_message().replace("Value error, ", "")
     ended = message if message.endswith((".", "?", "!")) else f"{message}."
     return BadInput(ended, where=place, way_out=f"`{place} --help` shows how it is written.")
 

@@ -236,6 +236,11 @@ class TestUsage:
             (["bad", "port", "0"], "labelmill bad port", "greater than or equal to 1."),
             (["bad", "port", "x"], "labelmill bad port", "valid integer"),
             (["--set", "port", "settings"], "labelmill", "'port' is not of the form NAME=VALUE."),
+            (
+                ["jobs", "list", "--state", "stuck"],
+                "labelmill jobs list",
+                "'--state': 'stuck' is not one of 'queued', 'running'",
+            ),
         ],
     )
     def test_it_is_one_line(self, labelmill, arguments: list[str], place: str, told: str):
@@ -274,6 +279,12 @@ class TestInterruption:
             process.wait(timeout=60)
         assert process.returncode == 141
         assert err == "imported\n"
+
+    def test_a_stdout_that_the_shell_closed_is_no_error(self):
+        """``labelmill settings >&-``, as a scheduler may start it."""
+        shell = ["sh", "-c", f"{sys.executable} -m labelmill settings >&-"]
+        ended = subprocess.run(shell, env=dict(os.environ), text=True, capture_output=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
 
     def test_a_reader_that_never_came_is_silent_too(self, command):
         with command("settings", "--json") as process:
@@ -323,7 +334,7 @@ class TestVerbs:
 
     def test_every_verb_that_prints_takes_json(self):
         """A verb that prints nothing for programs is listed here with its reason."""
-        without = {"up", "worker", "learner", "predictor", "web", "demo"}  # they run until they are stopped
+        without = {"up", "worker", "learner", "predictor", "archiver", "web", "demo"}  # they run until they are stopped
         leaves = [(path, one) for path, one in _leaves(cli.root_command(), ()) if path[0] not in without]
         assert leaves
         assert [path for path, one in leaves if "--json" not in [name for option in one.params for name in option.opts]] == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from labelmill.connections import below_data_dir, files_folder
 from labelmill.datasets import uploads
 from labelmill.datasets.readers import Rows, open_rows
-from labelmill.datasets.readers.opening import own_format
+from labelmill.datasets.readers.opening import locate, own_format
 from labelmill.errors import BadSource, LabelmillError
 
 if TYPE_CHECKING:
@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 
 def reference(places: Places, text: str, *, query: str | None = None) -> dict[str, Any]:
-    """Return the reference for what somebody wrote on the command line: a path, a URL, or ``@connection::schema.table``."""
+    """Return the reference for what somebody wrote on the command line: a path, a URL, or ``@connection::schema.table``.
+
+    Raises BadSource for what is none of them.
+    """
     place, _, sheet = text.partition("::")
-    if "://" not in place and not place.startswith("@") and own_format(Path(place)):
+    # Nothing is no path, though it would be this folder.
+    if place and "://" not in place and not place.startswith("@") and own_format(Path(place)):
         return {"file": str(Path(place).absolute())} | ({"sheet": sheet} if sheet else {})
+    if not place.startswith("@"):
+        locate(text)  # what a label task can read, which the places would name, is less than what can be imported
     return places.reference(text) | ({"query": query} if query else {})
 
 

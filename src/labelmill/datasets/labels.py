@@ -82,9 +82,10 @@ def order_labels(
 ) -> tuple[Label, ...]:
     """Put the labels into this order, which names each of them once. Raises BadInput, NotFound, Conflict."""
     locked(connection, dataset_id, revision)
-    known = [each.id for each in labels_of(connection, [dataset_id])[dataset_id]]
+    known = {each.id: each.name for each in labels_of(connection, [dataset_id])[dataset_id]}
     if sorted(ids) != sorted(known):
-        raise BadInput("The order names not each label once.", where="labels", way_out=f"The labels are: {known}.")
+        named = ", ".join(f"{each} ({name})" for each, name in known.items())
+        raise BadInput("The order names not each label once.", where="labels", way_out=f"The labels are: {named}.")
     places = [{"label": label_id, "to": place} for place, label_id in enumerate(ids)]
     connection.execute(sa.update(labels).where(labels.c.id == sa.bindparam("label")).values(place=sa.bindparam("to")), places)
     rise(connection, dataset_id)

@@ -11,9 +11,9 @@ from labelmill import bootstrap, clock
 from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
 from labelmill.errors import WorkerStopping
 from labelmill.jobs import console, inline, service
+from labelmill.jobs.model import Job, JobState
 
 if TYPE_CHECKING:
-    from labelmill.jobs.model import Job
     from labelmill.jobs.runtime import Runtime
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, run them here, cancel and retry them.")
@@ -27,7 +27,7 @@ LINE_SECONDS = 1.0
 def list_jobs(
     context: typer.Context,
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     json: JsonOption = False,
 ) -> None:

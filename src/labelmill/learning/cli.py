@@ -9,7 +9,7 @@ import typer
 from labelmill.bootstrap import opened
 from labelmill.console import JsonOption, print_fields, print_rows, settings_of
 from labelmill.datasets import service as datasets
-from labelmill.errors import BadInput
+from labelmill.errors import NotFound
 from labelmill.jobs import cli as jobs
 from labelmill.jobs.console import follow
 from labelmill.jobs.inline import require_success
@@ -92,7 +92,7 @@ def _version(connection: Any, dataset: str, version: int) -> Classifier:
     found = datasets.find(connection, dataset)
     one = next(iter(service.list_classifiers(connection, found.id, before=version + 1, limit=1)), None)
     if one is None or one.version != version:
-        raise BadInput(
+        raise NotFound(
             f"{found.name} has no classifier of version {version}.", way_out="`labelmill classifier list` shows them."
         )
     return one

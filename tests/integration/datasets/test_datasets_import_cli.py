@@ -34,6 +34,14 @@ def write(path, value):
     return path.name
 
 
+@pytest.mark.parametrize("name", ["posts.unknown", "posts", ""])
+def test_what_is_no_source_is_told_with_all_that_can_be_imported(run, name):
+    """More than a label task reads: JSON, spreadsheets and images, too."""
+    code, out, said = run("import", name, "--into", "posts", "--new")
+    assert (code, out) == (2, "")
+    assert all(each in said for each in ("a folder of images", ".csv", ".json,", ".xlsx", ".zip", "::table"))
+
+
 def test_a_file_is_imported_into_a_new_dataset_and_again_adds_nothing(run, tmp_path):
     name = write(tmp_path / "posts.csv", "id;text;label\n1;007;good\n2;b;bad\n3;;good\n")
     code, told, said = run("import", name, "--into", "posts", "--new", "--json")

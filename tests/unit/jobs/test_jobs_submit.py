@@ -63,6 +63,8 @@ def test_a_job_is_found_by_the_start_of_its_id(lab):
             service.find(connection, "zz")
         with pytest.raises(NotFound):
             service.find(connection, "%")
+        with pytest.raises(NotFound, match="No job is named"):  # a script's variable that was never set: not the only job
+            service.find(connection, "")
 
 
 def test_an_ambiguous_start_of_an_id_is_refused(lab):

@@ -69,7 +69,7 @@ def open_rows(place: Location | Path | str, options: FileOptions | None = None, 
 
     ``place`` is a path or a location; ``book.xlsx::sheet`` names a sheet. ``query`` is SQL for a database at ``place``.
     """
-    location = place if isinstance(place, Location) else _location(str(place))
+    location = place if isinstance(place, Location) else locate(str(place))
     if query is not None:
         return Rows(format="sql", source=SqlQuery(location, query))
     path, plain = location.path, options is None or options == FileOptions()
@@ -92,10 +92,11 @@ def own_format(path: Path) -> str:
     return _suffix(path) or ("images" if path.is_dir() and not _has_rows(path) else "")
 
 
-def _location(text: str) -> Location:
+def locate(text: str) -> Location:
+    """Return the location of a path or URL with what stands after `::`; raises BadSource, which names what can be imported."""
     place, separator, sheet = text.partition("::")
     path = Path(place)
-    if "://" not in place and (_suffix(path) or (path.is_dir() and not _has_rows(path))):
+    if place and "://" not in place and (_suffix(path) or (path.is_dir() and not _has_rows(path))):
         return Location(format=_suffix(path) or "images", path=path, table=sheet or None)
     try:
         return parse_location(text)
