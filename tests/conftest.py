@@ -41,6 +41,13 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_routes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        webapp.share_routes(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
     """Take back what a verb run in this process set: its log lines would stand in the output of the tests that follow."""

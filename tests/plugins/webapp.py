@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
+from fastapi import routing
 
 import lent
 from labelmill.accounts import Role, Scope, service
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pytest
     from anyio.abc import BlockingPortal
 
 SECRET = "0f7c1d9a4e6b8532c7d1a9e4f0b36285"
@@ -89,6 +91,20 @@ class Site:
         """Return a new job with two steps; no worker runs here."""
         steps = [NewStep(key=key, name="step", phase=0, units=5) for key in ("one", "two")]
         return self.app.database.transact(jobs.submit, kind="test", steps=steps, params={}, title=title, unit="rows", **more)
+
+
+def share_routes(patch: pytest.MonkeyPatch) -> None:
+    """Have what FastAPI makes of the routes of a router made once a process, not once an app: it is the same for each of them.
+
+    It takes a third of a second until an app has answered at a few places, and is done anew for the app of every test.
+    """
+    build = routing._IncludedRouter.effective_candidates
+    first: dict[tuple[int, str], Any] = {}
+
+    def shared(router: Any) -> Any:
+        return build(first.setdefault((id(router.original_router), router.include_context.prefix), router))
+
+    patch.setattr(routing._IncludedRouter, "effective_candidates", shared)
 
 
 @contextmanager

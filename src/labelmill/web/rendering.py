@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,20 @@ NAV = (
 )
 
 
+@cache
+def environment() -> Environment:
+    """Return what all apps of this process render with: a template is compiled once."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.globals |= {"version": __version__, "languages": LANGUAGES, "themes": THEMES, "may": may}
+    made.filters |= {
+        "markdown": markdown,
+        "number": formats.number, "percent": formats.percent, "duration": formats.duration, "moment": formats.moment, "codes": formats.codes,
+    }  # fmt: skip
+    return made
+
+
 class Renderer:
     """Renders the templates of one app."""
 
@@ -53,14 +68,7 @@ class Renderer:
         paths = set(paths_of(web))
         self._places = [place for place in NAV if place.path in paths]
         self.first_path = self._places[0].path
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        self._environment.globals |= {"version": __version__, "languages": LANGUAGES, "themes": THEMES, "may": may}
-        self._environment.filters |= {
-            "markdown": markdown,
-            "number": formats.number, "percent": formats.percent, "duration": formats.duration, "moment": formats.moment, "codes": formats.codes,
-        }  # fmt: skip
+        self._environment = environment()
 
     def __call__(self, request: Request, template: str, context: dict[str, Any]) -> str:
         """Return the page's HTML."""
