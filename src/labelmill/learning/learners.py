@@ -99,7 +99,8 @@ class Fitted:
         weights, bias = _linear(self.estimator)
         if self.columns is not None:
             every = np.zeros((self.features, len(self.classes)), dtype=np.float32)
-            every[self.columns] = weights
+            # Without any feature there is a column all the same, for the library wants one.
+            every[self.columns] = weights[: len(self.columns)]
             weights = every
         return Trained(self.learner, self.classes, weights.astype(np.float32), bias.astype(np.float32))
 
@@ -217,7 +218,7 @@ def _occurring(matrix: Matrix) -> tuple[npt.NDArray[np.int32] | None, Matrix]:
     places = np.cumsum(occurs, dtype=np.int32) - 1
     compact = csr_array((matrix.data, places[matrix.indices], matrix.indptr), shape=(matrix.shape[0], max(1, len(columns))))
     if not len(columns):
-        columns = np.zeros(1, dtype=np.int32)
+        columns = np.zeros(min(1, matrix.shape[1]), dtype=np.int32)
     return columns, compact
 
 

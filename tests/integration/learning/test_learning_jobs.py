@@ -456,6 +456,17 @@ def test_images_and_rows_are_learnt_from_too(lab):
     assert [names[label] for label, _ in found.values()] == ["light", "dark"] * 6
 
 
+def test_rows_without_any_value_are_no_error(lab):
+    dataset = lab.dataset(0, kind="tabular", labels=("sport", "food"), random_share=0.5)
+    contents = [orjson.dumps({f"field {number}": None, "empty": ""}).decode() for number in range(12)]
+    lab.gold |= dict.fromkeys(contents[::2], "sport") | dict.fromkeys(contents[1::2], "food")
+    lab.add_contents(dataset, contents)
+    lab.answer_right(dataset, 10)
+    job = lab.train(dataset)
+    assert job.state == "succeeded", job.error
+    assert len(lab.read(service.predictions, lab.app.blobs, dataset.id, list(lab.ids(dataset)))) == len(contents)
+
+
 def test_a_classifier_that_is_not_there_is_not_found(lab):
     dataset = lab.dataset(2)
     with pytest.raises(NotFound):

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import skops.io
+from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -74,6 +75,16 @@ def test_no_labels_are_a_clear_error():
 def test_records_without_any_feature_can_be_learnt_from(name):
     made = learners.fit(name, matrix_of(["one word", "two", "", "x"])[[2, 3]], np.array([1, 2])).trained()
     assert made.probabilities(matrix_of(["one word", "two", "", "x"])).shape == (4, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_whose_fields_are_all_empty_have_no_features_and_are_learnt_from(name):
+    matrix = csr_array((6, 0), dtype=np.float32)
+    made = learners.fit(name, matrix, np.array([1, 2, 2, 2, 2, 2], dtype=np.int64))
+    again = learners.load(learners.dump(made)).trained()
+    assert again.probabilities(matrix).shape == (6, 2)
+    assert np.isfinite(again.probabilities(matrix)).all()
+    assert set(again.predict(matrix)) <= {1, 2}
 
 
 def test_an_unknown_learner_is_named_with_those_there_are():
