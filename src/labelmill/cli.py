@@ -186,8 +186,8 @@ def main() -> None:
     # a tenth of a second hold a third less, about as fast (docs/performance.md). It is read when polars is loaded.
     os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{os.cpu_count() or 1},dirty_decay_ms:100,muzzy_decay_ms:0")
     # A shell can close them: what is printed then goes nowhere, as where it goes to /dev/null.
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     sys.exit(run(sys.argv[1:]))
 
 
