@@ -35,7 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_secrets_are_those_that_open_something():
-    assert [name for name in Settings.model_fields if is_secret(name)] == ["secret", "input_password", "output_password"]
+    assert [name for name in Settings.model_fields if is_secret(name)] == ["s3_secret_key", "secret", "input_password", "output_password"]
 
 
 def test_every_field_named_like_a_secret_is_one():
