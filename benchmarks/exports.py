@@ -42,7 +42,7 @@ def main() -> None:
         print(json.dumps(_measure(Path(asked.folder), asked.measure)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        _make(Path(folder), asked.records)
+        make_texts(Path(folder), asked.records)
         found = {name: _in_a_process(folder, name, asked.records) for name in asked.formats.split(",")}
     print(json.dumps({"records": asked.records, "formats": found}, indent=1))
 
@@ -56,7 +56,8 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _make(folder: Path, size: int) -> None:
+def make_texts(folder: Path, size: int) -> None:
+    """Make an embedded database in ``folder`` with the dataset ``texts``."""
     app = build(Settings(data_dir=folder))
     draw = np.random.default_rng(1)
     labels = [NewLabel(name=name) for name in ("spam", "ham")]

@@ -140,11 +140,17 @@ class App:
         if self.settings.redis_url is None:
             yield
             return
+        from labelmill.archives.wakeups import CHANNEL, Messages, Requests
         from labelmill.events.channels import ChannelWaker, Listener
         from labelmill.learning.wakeups import UNDERSTOOD, WakeUps
 
         silent = self.waker.inner if isinstance(self.waker, ChannelWaker) else self.waker
-        listener = Listener(self.settings.redis_url, UNDERSTOOD, WakeUps(self.runtime, silent).hear)
+        learning, archives = WakeUps(self.runtime, silent), Requests(self.runtime, silent)
+
+        def hear(channel: str, message: str) -> None:
+            (archives if channel == CHANNEL else learning).hear(channel, message)
+
+        listener = Listener(self.settings.redis_url, {**UNDERSTOOD, CHANNEL: Messages()}, hear)
         listener.start()
         try:
             yield

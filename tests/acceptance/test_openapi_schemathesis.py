@@ -51,7 +51,7 @@ SEED = int(os.environ.get("LABELMILL_TEST_SEED", "7"))
 EXAMPLES = 24
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: What the predecessor's contract says of a database or rules that are not there is no fault of the server.
-CONTRACT = {"/api/tasks/": {501, 503}, "/api/monitor/download": {501}}
+CONTRACT = {"/api/tasks/": {501, 503}}
 SECONDS = 20
 
 

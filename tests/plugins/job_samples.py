@@ -10,6 +10,7 @@ from unittest import mock
 import polars as pl
 import sqlalchemy as sa
 
+import archive_lab
 import learning_lab
 from labelmill.datasets import blob_sweep, dataset_rows, import_jobs, record_rows, recount, removal
 from labelmill.datasets import service as datasets
@@ -17,6 +18,7 @@ from labelmill.datasets.import_places import reference
 from labelmill.datasets.imports import Mapping
 from labelmill.datasets.model import RecordKind
 from labelmill.jobs import service as jobs
+from labelmill.jobs.tables import job_steps
 from labelmill.labeltasks import announcing, state_table
 from labelmill.labeltasks import service as label_tasks
 from labelmill.learning import service as learning
@@ -209,7 +211,36 @@ def sweep_blobs(app: App, folder: Path) -> Sample:
     return Sample(job, lambda: [app.blobs.exists(name) for name in names])
 
 
+def make_archive(app: App, folder: Path) -> Sample:
+    """Make an archive of 30 records in four steps."""
+    del folder
+    lab = archive_lab.ArchiveLab(app)
+    dataset = lab.dataset(30)
+    lab.answer_right(dataset, 12)
+    made = lab.request(dataset, step_records=10)
+
+    def effects() -> list[Any]:
+        found = lab.found(made.id)
+        members = lab.members(found)
+        return [*sorted((name, members[name]) for name in members if name.endswith("data.json")), found.bytes is not None]
+
+    return Sample(lab.job(made.id), effects)
+
+
+def expire_archive(app: App, folder: Path) -> Sample:
+    """Let go of an archive that was made."""
+    del folder
+    lab = archive_lab.ArchiveLab(app)
+    dataset = lab.dataset(3)
+    made = lab.make(dataset)
+    app.database.transact(lambda connection: connection.execute(sa.update(job_steps).values(not_before=None, put_off_at=None)))
+    job = max(lab.jobs("expire-archive"), key=lambda each: each.id)
+    return Sample(job, lambda: [lab.found(made.id).blob, list(app.blobs.names(f"archives/{dataset.id}/"))])
+
+
 SAMPLES: dict[str, Callable[[App, Path], Sample]] = {
+    "archive": make_archive,
+    "expire-archive": expire_archive,
     "import": import_records,
     "label-task": label_task,
     "label-task-row": label_task_row,

@@ -57,6 +57,7 @@ def test_the_parts_are_there():
         ("Deployment", "labelmill-worker"),
         ("Deployment", "labelmill-learner"),
         ("Deployment", "labelmill-predictor"),
+        ("Deployment", "labelmill-archiver"),
         ("Service", "labelmill"),
     }
 
@@ -163,14 +164,16 @@ def test_the_worker_is_asked_by_a_command_and_is_not_killed_for_its_database():
     assert "livenessProbe" not in worker
 
 
-@pytest.mark.parametrize("name", ["labelmill-web", "labelmill-worker", "labelmill-learner", "labelmill-predictor"])
+@pytest.mark.parametrize(
+    "name", ["labelmill-web", "labelmill-worker", "labelmill-learner", "labelmill-predictor", "labelmill-archiver"]
+)
 def test_a_pod_waits_for_the_schema_and_has_time_to_stop(name):
     first = PODS[name]["initContainers"][0]
     assert parsed(first["command"])["verb"] == "labelmill db check"
     assert PODS[name]["terminationGracePeriodSeconds"] > Settings.model_fields["stop_seconds"].default + 5
 
 
-@pytest.mark.parametrize("name", ["labelmill-worker", "labelmill-learner", "labelmill-predictor"])
+@pytest.mark.parametrize("name", ["labelmill-worker", "labelmill-learner", "labelmill-predictor", "labelmill-archiver"])
 def test_workers_of_two_versions_do_not_run_beside_each_other(name):
     worker = next(one for one in _of_kind("Deployment") if one["metadata"]["name"] == name)
     assert worker["spec"]["strategy"] == {"type": "Recreate"}

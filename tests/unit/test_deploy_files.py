@@ -33,14 +33,19 @@ GUIDE = (ROOT / "docs/how-to/deploy.md").read_text()
 
 
 def test_every_service_of_the_guide_is_there():
-    assert set(OURS) == {"migrate", "web", "worker", "learner", "predictor"}
+    assert set(OURS) == {"migrate", "web", "worker", "learner", "predictor", "archiver"}
     assert set(THEIRS) == {"postgres", "mariadb", "redis", "rabbitmq", "pgadmin"}
-    assert [name for name, service in SERVICES.items() if service.get("profiles")] == ["learner", "predictor", "pgadmin"]
+    assert [name for name, service in SERVICES.items() if service.get("profiles")] == [
+        "learner",
+        "predictor",
+        "archiver",
+        "pgadmin",
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "verb"),
-    [("migrate", "db upgrade"), ("web", "web"), ("worker", "worker"), ("learner", "learner"), ("predictor", "predictor")],
+    [("migrate", "db upgrade"), *((name, name) for name in ("web", "worker", "learner", "predictor", "archiver"))],
 )
 def test_l27_a_command_is_one_that_labelmill_understands(name, verb):
     assert parsed(OURS[name]["command"])["verb"] == f"labelmill {verb}"
@@ -126,7 +131,7 @@ def test_an_empty_broker_means_none():
 
 
 def test_l27_l29_learner_and_predictor_are_workers_with_a_command_of_their_own():
-    for name in ("learner", "predictor"):
+    for name in ("learner", "predictor", "archiver"):
         same = {key: value for key, value in OURS[name].items() if key not in {"command", "profiles"}}
         assert same == {key: value for key, value in OURS["worker"].items() if key != "command"}
 
@@ -187,7 +192,7 @@ def test_what_a_service_waits_for_is_there(name):
 
 
 def test_stopping_is_given_more_time_than_labelmill_takes():
-    for name in ("web", "worker", "learner", "predictor"):
+    for name in ("web", "worker", "learner", "predictor", "archiver"):
         assert int(OURS[name]["stop_grace_period"].removesuffix("s")) > Settings.model_fields["stop_seconds"].default + 5
 
 

@@ -10,7 +10,6 @@ from labelmill import clock
 from labelmill.accounts import Action, may
 from labelmill.archives import routes, service
 from labelmill.archives.choices import Choices
-from labelmill.archives.sending import sent
 from labelmill.errors import BadInput
 from labelmill.exports import Naming
 from labelmill.exports.service import require_export
@@ -82,5 +81,4 @@ def cancel_archive(app: TheApp, actor: SignedIn, dataset_id: DatasetId, archive_
 @router.get("/datasets/{dataset_id}/archives/{archive_id}/file")
 def archive_file(request: Request, app: TheApp, actor: SignedIn, dataset_id: DatasetId, archive_id: ArchiveId) -> Response:
     """Send an archive's file."""
-    found, name = routes.with_name(app, actor, dataset_id, archive_id)
-    return sent(request, app.blobs, found, name)
+    return routes.file_for(request, app, actor, dataset_id, archive_id)

@@ -11,6 +11,7 @@ import polars as pl
 
 from labelmill.archives.choices import Choices
 from labelmill.datasets import Dataset, DatasetSettings, Label, RecordKind
+from labelmill.errors import NotFound
 from labelmill.exports.service import Moment, Reading, fields_of
 from labelmill.learning import service as learning
 
@@ -76,8 +77,6 @@ def make_plan(database: Database, blobs: Blobs, archive: Archive, copy: str) -> 
 
 
 def _copied(blobs: Blobs, known: str, copy: str) -> bool:
-    from labelmill.errors import NotFound
-
     try:
         blobs.put_file(copy, blobs.path(known))
     except (NotFound, FileNotFoundError):

@@ -10,13 +10,13 @@ from labelmill.accounts import Action
 from labelmill.accounts import service as accounts
 from labelmill.archives import service
 from labelmill.archives.choices import Choices
-from labelmill.archives.model import Archive, file_name
+from labelmill.archives.model import MEDIA_TYPE, Archive, file_name
 from labelmill.archives.schemas import ArchiveOut, ArchivePage, NewArchive
-from labelmill.archives.sending import FILE, sent
 from labelmill.datasets import service as datasets
 from labelmill.exports import Naming
 from labelmill.exports.service import require_export
 from labelmill.http import SignedIn, TheApp, TheOnce, api_router, documented
+from labelmill.http.sending import documented_file, send_file
 from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_CURSOR, decode_cursor, page_of
 
 if TYPE_CHECKING:
@@ -79,11 +79,10 @@ def cancel_archive(app: TheApp, actor: SignedIn, dataset_id: Id, archive_id: Arc
     return ArchiveOut.of(app.database.transact(cancel, actor, dataset_id, archive_id))
 
 
-@router.get("/{archive_id}/file", response_class=Response, responses=FILE | documented(404, 409, 416))
+@router.get("/{archive_id}/file", response_class=Response, responses=documented_file(MEDIA_TYPE) | documented(404, 409, 416))
 def get_archive_file(request: Request, app: TheApp, actor: SignedIn, dataset_id: Id, archive_id: ArchiveId) -> Response:
     """Send an archive's file, or with `Range` a part of it: 409 while it is made, 404 once it has expired."""
-    found, name = with_name(app, actor, dataset_id, archive_id)
-    return sent(request, app.blobs, found, name)
+    return file_for(request, app, actor, dataset_id, archive_id)
 
 
 def begin(
@@ -111,9 +110,11 @@ def found_for(app: App, actor: Actor, dataset_id: int, archive_id: str) -> Archi
         return service.get(connection, archive_id, dataset_id=dataset_id)
 
 
-def with_name(app: App, actor: Actor, dataset_id: int, archive_id: str) -> tuple[Archive, str]:
-    """Return an archive, for somebody who may have it, and what its file is called."""
+def file_for(request: Request, app: App, actor: Actor, dataset_id: int, archive_id: str) -> Response:
+    """Return the answer that sends an archive's file to somebody who may have it. Raises what ``require_file`` raises, and BadRange."""
     found = found_for(app, actor, dataset_id, archive_id)
     require_export(app.database, actor, dataset_id, found.choices.annotators)
     with app.database.read() as connection:
-        return found, file_name(datasets.get(connection, dataset_id).name, found.version)
+        name = file_name(datasets.get(connection, dataset_id).name, found.version)
+    path = app.blobs.path(service.require_file(found))
+    return send_file(request, path, tag=found.id, name=name, media_type=MEDIA_TYPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from labelmill.archives.model import (
     ARCHIVE,
     ARCHIVER_QUEUE,
     EXPIRE,
+    MEDIA_TYPE,
     Archive,
     ArchiveState,
     file_name,
@@ -37,10 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHIVER_QUEUE",
+    "MEDIA_TYPE",
     "Archive",
     "ArchiveState",
     "Choices",
     "cancel",
+    "ensure",
     "file_name",
     "get",
     "list_archives",
@@ -58,10 +62,11 @@ def request(
     classifier_id: int | None = None,
     requested_by: str | None = None,
     limits: Limits | None = None,
+    step_records: int | None = None,
 ) -> Archive:
     """Request an archive of a dataset as it is now, with a classifier of it, else its newest, else none, and submit its job.
 
-    While one of the same is made that one is returned. Raises NotFound.
+    While one of the same is made that one is returned. A step reads ``step_records``, else as many as its time allows. Raises NotFound.
     """
     dataset = datasets.get(connection, dataset_id)
     if classifier_id is None:
@@ -83,12 +88,23 @@ def request(
             return known
     job = jobs.submit(
         connection, kind=ARCHIVE, queue=ARCHIVER_QUEUE, steps=[NewStep(key="begin", name="begin", phase=0)], job_id=new_id(),
-        params={"dataset": dataset_id}, title=f"Archive of {dataset.name}", unit="records", created_by=requested_by, limits=limits,
+        params={"dataset": dataset_id} | ({"step_records": step_records} if step_records else {}), title=f"Archive of {dataset.name}", unit="records", created_by=requested_by, limits=limits,
     )  # fmt: skip
     connection.execute(
         sa.insert(archives).values({**row, "id": job.id, "requested_at": job.created_at, "requested_by": requested_by})
     )
     return get(connection, job.id)
+
+
+def ensure(
+    connection: Connection, classifier_id: int, limits: Limits | None = None, requested_by: str | None = None
+) -> Archive:
+    """Return a classifier's archive of the dataset as it is now: the one that is there or being made, else a new one. Raises NotFound."""
+    dataset_id = learning.get_classifier(connection, classifier_id).dataset_id
+    known = newest_by_classifier(connection, [classifier_id]).get(classifier_id)
+    if known is not None and (known.is_active or (known.state is ArchiveState.AVAILABLE and _is_new(connection, known))):
+        return known
+    return request(connection, dataset_id, Choices(), classifier_id=classifier_id, limits=limits, requested_by=requested_by)
 
 
 def get(connection: Connection, archive_id: str, *, dataset_id: int | None = None) -> Archive:
@@ -164,9 +180,12 @@ def folder(dataset_id: int, archive_id: str) -> str:
     return f"archives/{dataset_id}/{archive_id}/"
 
 
-def _later(now: datetime, days: int) -> datetime:
-    from datetime import timedelta
+def _is_new(connection: Connection, known: Archive) -> bool:
+    _, records_to = datasets.extent(connection, known.dataset_id)
+    return known.records_to == records_to and known.number == annotation.newest_number(connection, known.dataset_id)
 
+
+def _later(now: datetime, days: int) -> datetime:
     return now + timedelta(days=days)
 
 

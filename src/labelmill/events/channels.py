@@ -10,7 +10,7 @@ import structlog
 from labelmill import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +80,9 @@ class Listener:
     for many that come together, and never with two at a time; what it raises is logged.
     """
 
-    def __init__(self, url: str, understood: Mapping[str, Iterable[str]], heard: Callable[[str, str], None]) -> None:
+    def __init__(self, url: str, understood: Mapping[str, Container[str]], heard: Callable[[str, str], None]) -> None:
         self._url = url
-        self._understood = {channel: frozenset(messages) for channel, messages in understood.items()}
+        self._understood = dict(understood)
         self._heard = heard
         self._stop = threading.Event()
         #: Set while it listens.

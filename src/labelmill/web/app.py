@@ -48,6 +48,7 @@ ROUTERS = (
     "labelmill.compat.audience.routes",
     "labelmill.compat.labelforward.account_routes",
     "labelmill.compat.labelforward.routes",
+    "labelmill.compat.labelforward.download_routes",
     "labelmill.web.reference",
     "labelmill.datasets.import_pages",
     "labelmill.datasets.pages",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from webapp import Site
 
 #: Nobody, an annotator of other datasets, a viewer and an annotator of this one, a manager, an administrator. A 404 for somebody who
-#: is a member, 422 and 501 mean: allowed, and then there was nothing to do.
+#: is a member and 422 mean: allowed, and then there was nothing to do.
 TABLE = {
     "POST /api/users/signup": (403, 403, 403, 403, 403, 403),
     "POST /api/users/signup/": (403, 403, 403, 403, 403, 403),
@@ -38,8 +38,8 @@ TABLE = {
     "GET /api/monitor/classifiers/": (401, 404, 200, 200, 200, 200),
     "GET /api/monitor/label": (401, 404, 200, 200, 200, 200),
     "GET /api/monitor/label/": (401, 404, 200, 200, 200, 200),
-    "POST /api/monitor/download": (401, 404, 404, 404, 404, 404),
-    "POST /api/monitor/download/": (401, 404, 404, 404, 404, 404),
+    "POST /api/monitor/download": (401, 404, 403, 403, 404, 404),
+    "POST /api/monitor/download/": (401, 404, 403, 403, 404, 404),
     "GET /api/monitor/download": (401, 404, 404, 404, 404, 404),
     "GET /api/monitor/download/": (401, 404, 404, 404, 404, 404),
 }

@@ -113,7 +113,7 @@ def test_a_classifier_is_trained_shown_and_kept_at_the_command_line(lab, command
     assert command("classifier", "list", "no such dataset")[0] == 3
 
 
-@pytest.mark.parametrize(("verb", "queue"), [("learner", "learner"), ("predictor", "predictor")])
+@pytest.mark.parametrize(("verb", "queue"), [("learner", "learner"), ("predictor", "predictor"), ("archiver", "archiver")])
 def test_l29_a_worker_of_one_kind_takes_its_own_queue_only(monkeypatch, command, verb, queue):
     seen = []
 

@@ -123,7 +123,7 @@ def test_a_worker_that_was_held_for_dead_registers_again(lab):
     with lab.worker("w") as worker:
         lab.database.transact(presence.leave, ["w"])
         lab.until(lambda: [found.id for found in lab.alive()] == ["w"])
-        assert worker.queues == ("default", "learner", "predictor")
+        assert worker.queues == ("default", "learner", "predictor", "archiver")
     assert lab.alive() == []
 
 

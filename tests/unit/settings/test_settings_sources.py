@@ -77,7 +77,7 @@ def test_an_empty_world_gives_the_defaults():
     settings = load_settings({}, {})
     assert settings.port == 8700
     assert settings.host == "127.0.0.1"
-    assert settings.queues == ("default", "learner", "predictor")
+    assert settings.queues == ("default", "learner", "predictor", "archiver")
     assert settings.broker_url is None
     assert settings.secret is None
     assert settings.lease_seconds == 15

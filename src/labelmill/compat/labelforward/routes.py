@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 
 from labelmill.accounts import Action
 from labelmill.annotation.service import State
-from labelmill.bootstrap import App
+from labelmill.archives import Archive, ArchiveState
+from labelmill.archives import service as archives
 from labelmill.compat.labelforward import labelling
 from labelmill.compat.labelforward.answers import STATE
 from labelmill.compat.labelforward.callers import Caller
@@ -17,11 +18,9 @@ from labelmill.compat.labelforward.schemas import (
     Classifiers,
     Labels,
     LabelShare,
-    NewDownload,
     NewLabelling,
     Text,
 )
-from labelmill.errors import NotOffered
 from labelmill.http import TheApp, documented
 from labelmill.http.routing import StrictRoute
 
@@ -77,7 +76,14 @@ def list_classifiers(app: TheApp, actor: Caller) -> Classifiers:
     with app.database.read() as connection:
         dataset = labelling.opened(connection, app.settings.compat_dataset, actor, Action.VIEW_DATASET)
         found = labelling.classifiers(connection, dataset)
-    rows = [ClassifierRow(clfId=each.id, precision=_precision(each.metrics), timestamp=each.created_at) for each in found]
+        known = archives.newest_by_classifier(connection, [each.id for each in found])
+    rows = [
+        ClassifierRow(
+            clfId=each.id, precision=_precision(each.metrics), timestamp=each.created_at, download=_download(known.get(each.id)),
+            downloadReason=known[each.id].reason if each.id in known else None,
+        )
+        for each in found
+    ]  # fmt: skip
     return Classifiers(clfData=rows)
 
 
@@ -90,32 +96,14 @@ def label_share(app: TheApp, actor: Caller) -> LabelShare:
         return LabelShare(labelShare=labelling.share(connection, dataset))
 
 
-@router.post("/monitor/download/", include_in_schema=False)
-@router.post("/monitor/download", responses=documented(404, 501))
-def request_download(app: TheApp, actor: Caller, asked: NewDownload) -> None:
-    """Ask for a classifier's archive, which this version does not make: 501 for a classifier of the dataset, 404 for any other."""
-    _no_archive(app, actor, asked.clfId)
-
-
-@router.get("/monitor/download/", include_in_schema=False)
-@router.get("/monitor/download", responses=documented(404, 501))
-def download(app: TheApp, actor: Caller, classifier: Annotated[int, Query(alias="clfId", ge=1, le=2**53)]) -> None:
-    """Fetch a classifier's archive, which this version does not make: 501 for a classifier of the dataset, 404 for any other."""
-    _no_archive(app, actor, classifier)
-
-
-def _no_archive(app: App, actor: Caller, classifier_id: int) -> NoReturn:
-    with app.database.read() as connection:
-        dataset = labelling.opened(connection, app.settings.compat_dataset, actor, Action.VIEW_DATASET)
-        labelling.require_classifier(connection, dataset, classifier_id)
-    raise NotOffered(
-        "Archives of a classifier with its texts are not made by this version.",
-        where="clfId",
-        way_out="Nothing is lost: records, labels and classifiers are kept, and `/v1/datasets` lists them.",
-    )
-
-
 def _precision(metrics: dict[str, Any] | None) -> float | None:
     held_out = (metrics or {}).get("held_out") or {}
     found: float | None = held_out.get("precision")
     return found
+
+
+def _download(archive: Archive | None) -> Literal[0, 1, 2]:
+    """Return the predecessor's number: what failed or has expired is to be requested again."""
+    if archive is None or archive.state in (ArchiveState.FAILED, ArchiveState.EXPIRED):
+        return 0
+    return 2 if archive.state is ArchiveState.AVAILABLE else 1

@@ -56,7 +56,10 @@ class ClassifierRow(BaseModel):
     clfId: int  # noqa: N815 - the contract's name
     precision: float | None = Field(description="Micro average on a held-out tenth, as LabelForward's; null until it is known.")
     timestamp: datetime
-    download: Literal[0] = Field(default=0, description="0: never asked for. The others come with archives.")
+    download: Literal[0, 1, 2] = Field(
+        default=0, description="0: to be requested (never was, has failed or expired). 1: it is made. 2: it can be fetched."
+    )
+    downloadReason: str | None = Field(default=None, description="Why the last one failed.")  # noqa: N815 - in the contract's manner
 
 
 class Classifiers(BaseModel):

@@ -1,4 +1,4 @@
-"""Sending an archive's file: whole or a part of it, as often as somebody asks, a little at a time."""
+"""Sending a file that never changes: whole or a part of it, as often as somebody asks, a little at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from urllib.parse import quote
 
 from fastapi.responses import Response, StreamingResponse
 
-from labelmill.archives.model import MEDIA_TYPE
-from labelmill.archives.service import require_file
 from labelmill.errors import BadRange
 
 if TYPE_CHECKING:
@@ -18,25 +16,24 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from labelmill.archives.model import Archive
-    from labelmill.blobs import Blobs
-
 #: Bytes that are held for one reader: two hundred slow ones fit into memory.
 _CHUNK: Final = 1 << 16
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
-FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The ZIP, as an attachment.", "content": {MEDIA_TYPE: {}}},
-    206: {"description": "The part that `Range` asks for.", "content": {MEDIA_TYPE: {}}},
-    304: {"description": "The client has it: `If-None-Match` names its `ETag`."},
-}
 
 
-def sent(request: Request, blobs: Blobs, archive: Archive, name: str) -> Response:
-    """Return the answer that sends an archive called ``name``. Raises what ``require_file`` raises, and BadRange."""
-    path = blobs.path(require_file(archive))
+def documented_file(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """Return the entries for the OpenAPI document of an answer by ``send_file``."""
+    return {
+        200: {"description": "The file, as an attachment.", "content": {media_type: {}}},
+        206: {"description": "The part that `Range` asks for.", "content": {media_type: {}}},
+        304: {"description": "The client has it: `If-None-Match` names its `ETag`."},
+    }
+
+
+def send_file(request: Request, path: Path, *, tag: str, name: str, media_type: str) -> Response:
+    """Return the answer that sends a file as ``name``; ``tag`` names its content, for ever. Raises BadRange."""
     size = path.stat().st_size
-    # A file that was made never changes, and what is made anew has another id.
-    tag = f'"{archive.id}"'
+    tag = f'"{tag}"'
     headers = {
         "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
@@ -46,12 +43,13 @@ def sent(request: Request, blobs: Blobs, archive: Archive, name: str) -> Respons
     asked = request.headers.get("range", "")
     if request.headers.get("if-range", tag) != tag:
         asked = ""
-    start, stop = range_of(asked, size) or (0, size)
-    status = 200
-    if asked and (start, stop) != (0, size):
-        status, headers["Content-Range"] = 206, f"bytes {start}-{stop - 1}/{size}"
+    found = range_of(asked, size)
+    start, stop = found or (0, size)
+    if found is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
-    return StreamingResponse(_chunks(path, start, stop), status_code=status, headers=headers, media_type=MEDIA_TYPE)
+    chunks = _chunks(path, start, stop)
+    return StreamingResponse(chunks, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 
 
 def range_of(header: str, size: int) -> tuple[int, int] | None:

@@ -1,0 +1,192 @@
+"""The job of an archive: one moment whatever happens meanwhile, complete or absent, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from archive_lab import QUEUES
+from labelmill import clock, triggers
+from labelmill.archives import ArchiveState
+from labelmill.archives import service as archives
+from labelmill.archives.tables import archives as archive_rows
+from labelmill.datasets import service as datasets
+from labelmill.errors import Conflict, NotFound, Unavailable
+from labelmill.jobs import service as jobs
+from labelmill.jobs.tables import job_steps
+from labelmill.jobs.worker import WorkerProcess
+from labelmill.learning.tables import generations
+
+if TYPE_CHECKING:
+    from archive_lab import ArchiveLab
+
+STEP = 15
+
+
+def sums(members: dict[str, bytes]) -> dict[str, str]:
+    """Return the sums of the members that hold records and answers, and the rows of each."""
+    known = json.loads(members["manifest.json"])["members"]
+    return {name: about for name, about in known.items() if name not in ("README.md", "classifier.skops", "metrics.json")}
+
+
+def free_now(lab: ArchiveLab) -> None:
+    """Let what waits for its time wait no longer."""
+    lab.app.database.transact(
+        lambda connection: connection.execute(sa.update(job_steps).values(not_before=None, put_off_at=None))
+    )
+
+
+def test_p19_a_failure_at_any_point_changes_no_member(lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = lab.trained(40, 20)
+    right = lab.members(lab.make(dataset, step_records=STEP))
+    monkeypatch.setattr("labelmill.triggers._passed", Counter())
+    number, places = 0, []
+    while True:
+        number += 1
+        triggers._passed.clear()
+        monkeypatch.setenv(triggers.VARIABLE, f"*:fail:{number}")
+        made = lab.request(dataset, step_records=STEP)
+        lab.work(QUEUES)
+        monkeypatch.delenv(triggers.VARIABLE)
+        errors = [each["error"] for each in lab.read(jobs.list_steps, made.id) if each["error"]]
+        # An answer that comes after the failure belongs to the next archive.
+        free_now(lab)
+        lab.work(QUEUES)
+        found = lab.found(made.id)
+        assert found.state is ArchiveState.AVAILABLE
+        assert sums(lab.members(found)) == sums(right)
+        assert list(lab.app.blobs.names(f"archives/{dataset.id}/{made.id}/")) == [found.blob]
+        if not errors:
+            break
+        places.append(errors)
+    assert len(places) >= 8
+
+
+def test_p19_answers_labels_and_records_that_come_meanwhile_are_not_in_it(lab: ArchiveLab) -> None:
+    dataset = lab.trained(40, 20)
+    before = lab.make(dataset, step_records=STEP)
+    made = lab.request(dataset, step_records=STEP)
+    process = WorkerProcess(lab.app.runtime, worker_id="w", queues=QUEUES)
+    number = 0
+    while process.run_next():
+        number += 1
+        lab.answer_right(dataset, 5, start=20 + 3 * number)
+        lab.add(dataset, 5, start=1000 * number)
+        if number == 2:
+            labels = {label.name: label.id for label in dataset.labels}
+            lab.app.database.transact(datasets.merge_labels, dataset.id, labels["sport"], labels["food"])
+    assert number >= 5
+    assert sums(lab.members(lab.found(made.id))) == sums(lab.members(before))
+    after = lab.make(dataset)
+    assert sums(lab.members(after)) != sums(lab.members(before))
+
+
+def test_two_requests_of_the_same_are_one_archive_while_it_is_made(lab: ArchiveLab) -> None:
+    dataset = lab.dataset(5)
+    first, second, other = lab.request(dataset), lab.request(dataset), lab.request(dataset, pickle=True)
+    assert first.id == second.id != other.id
+    assert first.state is ArchiveState.REQUESTED
+    lab.work(QUEUES)
+    assert lab.found(first.id).state is ArchiveState.AVAILABLE
+    assert lab.request(dataset).id != first.id
+
+
+def test_records_that_have_no_prediction_yet_get_one_from_the_archives_classifier(lab: ArchiveLab) -> None:
+    dataset = lab.trained(30, 20)
+    kept = lab.members(lab.make(dataset))
+    lab.add(dataset, 10, start=500)
+    grown = json.loads(lab.members(lab.make(dataset))["machine_labeled_data_1.json"])
+    assert len(grown["text_id"]) == 20
+    assert None not in grown["predicted_label"].values()
+    lab.app.database.transact(lambda connection: connection.execute(sa.update(generations).values(blob=None)))
+    without = json.loads(lab.members(lab.make(dataset))["machine_labeled_data_1.json"])
+    assert without["predicted_label"] == grown["predicted_label"]
+    first = json.loads(kept["machine_labeled_data_1.json"])["predicted_label"]
+    assert {key: without["predicted_label"][key] for key in first} == first
+
+
+def test_an_older_classifier_can_be_archived(lab: ArchiveLab) -> None:
+    dataset = lab.trained(30, 12)
+    lab.answer_right(dataset, 10, start=12)
+    lab.train(dataset)
+    newest, oldest = lab.make(dataset), lab.make(dataset, classifier_id=1)
+    assert (newest.version, oldest.version) == (2, 1)
+    with pytest.raises(NotFound):
+        lab.request(dataset, classifier_id=99)
+
+
+def test_a_disk_that_is_full_fails_the_archive_with_its_reason_and_leaves_nothing(
+    lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = lab.dataset(5)
+    put = type(lab.app.blobs).put_file
+
+    def full(self: Any, name: str, path: Any) -> None:
+        if name.endswith(".zip"):
+            raise Unavailable("The file cannot be stored: No space left on device.", way_out="Free some space.")
+        put(self, name, path)
+
+    monkeypatch.setattr(type(lab.app.blobs), "put_file", full)
+    made = lab.request(dataset)
+    for _ in range(5):
+        free_now(lab)
+        lab.work(QUEUES)
+    failed = lab.found(made.id)
+    assert failed.state is ArchiveState.FAILED
+    assert failed.reason == "The file cannot be stored: No space left on device. Free some space."
+    with pytest.raises(Conflict, match="No space left"):
+        archives.require_file(failed)
+    monkeypatch.undo()
+    assert lab.make(dataset).state is ArchiveState.AVAILABLE
+    lab.app.database.transact(jobs.retry, made.id)
+    lab.work(QUEUES)
+    assert lab.found(made.id).state is ArchiveState.AVAILABLE
+
+
+def test_a_cancelled_archive_is_not_made_and_can_be_requested_again(lab: ArchiveLab) -> None:
+    dataset = lab.dataset(5)
+    made = lab.request(dataset)
+    assert lab.app.database.transact(archives.cancel, made.id).reason == "It was cancelled."
+    lab.work(QUEUES)
+    assert lab.found(made.id).state is ArchiveState.FAILED
+    with pytest.raises(Conflict):
+        lab.app.database.transact(archives.cancel, made.id)
+    assert lab.make(dataset).state is ArchiveState.AVAILABLE
+
+
+def test_an_archive_expires_after_its_days_and_its_file_goes(lab: ArchiveLab) -> None:
+    dataset = lab.dataset(5)
+    made = lab.make(dataset)
+    assert made.expires_at is not None
+    assert made.made_at is not None
+    assert made.expires_at - made.made_at == timedelta(days=30)
+    assert lab.app.blobs.exists(made.blob or "")
+    past = clock.now() - timedelta(days=1)
+    lab.app.database.transact(lambda connection: connection.execute(sa.update(archive_rows).values(expires_at=past)))
+    assert lab.found(made.id).state is ArchiveState.EXPIRED
+    free_now(lab)
+    lab.work(QUEUES)
+    expired = lab.found(made.id)
+    assert (expired.state, expired.blob) == (ArchiveState.EXPIRED, None)
+    assert list(lab.app.blobs.names("archives/")) == []
+    with pytest.raises(NotFound, match="expired"):
+        archives.require_file(expired)
+
+
+def test_a_dataset_that_is_removed_meanwhile_takes_its_archives_along(lab: ArchiveLab) -> None:
+    dataset = lab.dataset(5)
+    made, waiting = lab.make(dataset), lab.request(dataset, pickle=True)
+    lab.app.database.transact(datasets.archive, dataset.id)
+    lab.app.database.transact(datasets.remove, dataset.id)
+    for _ in range(5):
+        free_now(lab)
+        lab.work((*QUEUES, "default"))
+    for archive_id in (made.id, waiting.id):
+        with pytest.raises(NotFound):
+            lab.found(archive_id)
+    assert list(lab.app.blobs.names("archives/")) == []
