@@ -11,6 +11,7 @@ from labelmill.annotation.tables import annotation_labels, annotation_rows, curr
 from labelmill.annotation.tallying import COUNTED
 from labelmill.datasets import Tie, label_rows, record_rows
 from labelmill.datasets import service as datasets
+from labelmill.db.frames import read_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,7 +39,7 @@ def majorities(connection: Connection, dataset_id: int, *, to_number: int | None
     if to_number is None:
         rows = record_rows.c
         query = sa.select(rows.id, rows.majority_id).where(rows.dataset_id == dataset_id, rows.majority_id > 0)
-        return _frame(connection, query.order_by(rows.id), {"record_id": pl.Int64, "label_id": pl.Int64})
+        return read_frame(connection, query.order_by(rows.id), {"record_id": pl.Int64, "label_id": pl.Int64})
     from labelmill.annotation.majority import majorities_of
 
     settings = datasets.get(connection, dataset_id).settings
@@ -59,7 +60,7 @@ def first_answers(connection: Connection, dataset_id: int) -> pl.DataFrame:
     shown = sa.func.min(sa.case((rows.shown_at.is_not(None), rows.id)))
     query = sa.select(rows.record_id, sa.func.min(rows.id), shown).where(rows.dataset_id == dataset_id)
     schema = {"record_id": pl.Int64, "number": pl.Int64, "shown": pl.Int64}
-    found = _frame(connection, query.group_by(rows.record_id), schema)
+    found = read_frame(connection, query.group_by(rows.record_id), schema)
     was_shown = pl.col("number") == pl.col("shown")
     return found.select("record_id", number=pl.when(was_shown.fill_null(value=False)).then("number").otherwise(0))
 
@@ -76,7 +77,7 @@ def current_votes(connection: Connection, dataset_id: int, record_ids: Collectio
     query = _labels().where(current.dataset_id == dataset_id)
     joined = _joined().join(current_annotations, current.annotation_id == annotation_rows.c.id)
     query = query if record_ids is None else query.where(current.record_id.in_(record_ids))
-    return _distinct(_frame(connection, query.select_from(joined), VOTES))
+    return _distinct(read_frame(connection, query.select_from(joined), VOTES))
 
 
 def votes_to(connection: Connection, dataset_id: int, to_number: int) -> pl.DataFrame:
@@ -85,10 +86,10 @@ def votes_to(connection: Connection, dataset_id: int, to_number: int) -> pl.Data
     query = sa.select(rows.id, rows.record_id, rows.annotator_id, rows.is_withdrawal)
     query = query.where(rows.dataset_id == dataset_id, rows.id <= to_number).order_by(rows.id)
     schema = {"number": pl.Int64, "record_id": pl.Int64, "annotator_id": pl.String, "is_withdrawal": pl.Boolean}
-    history = _frame(connection, query, schema)
+    history = read_frame(connection, query, schema)
     counting = history.unique(["record_id", "annotator_id"], keep="last").filter(~pl.col("is_withdrawal")).select("number")
     labels = _labels().where(rows.dataset_id == dataset_id, rows.id <= to_number).select_from(_joined())
-    return _distinct(_frame(connection, labels, VOTES).join(counting, on="number", how="semi", maintain_order="left"))
+    return _distinct(read_frame(connection, labels, VOTES).join(counting, on="number", how="semi", maintain_order="left"))
 
 
 def _labels() -> sa.Select[Any]:
@@ -107,8 +108,3 @@ def _distinct(votes: pl.DataFrame) -> pl.DataFrame:
     if votes["number"].n_unique() == votes.height:
         return votes
     return votes.unique(["number", "label_id"], keep="first", maintain_order=True)
-
-
-def _frame(connection: Connection, query: sa.Select[Any], schema: dict[str, Any]) -> pl.DataFrame:
-    rows = [tuple(row) for row in connection.execute(query)]
-    return pl.DataFrame(rows, schema=schema, orient="row")

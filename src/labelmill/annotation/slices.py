@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from labelmill.annotation.majority import majorities_of
 from labelmill.annotation.tables import annotation_labels, annotation_rows
 from labelmill.datasets import Tie
+from labelmill.db.frames import read_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,14 +45,24 @@ def answers_between(
         .where(rows.record_id.between(first, last), rows.dataset_id == dataset_id, rows.id <= to_number)
         .order_by(rows.id, annotation_labels.c.label_id)
     )  # fmt: skip
-    found = pl.DataFrame([tuple(row) for row in connection.execute(query).all()], schema=_ROWS, orient="row")
-    found = found.with_columns(pl.col("label_id").replace(dict(merged))) if merged else found
-    newest = found.group_by("record_id", "annotator_id").agg(pl.col("number").max())
-    counting = found.join(newest, on=["record_id", "annotator_id", "number"], how="semi", maintain_order="left")
+    found = read_frame(connection, query, _ROWS)
+    return _counting(found.with_columns(pl.col("label_id").replace(dict(merged))) if merged else found)
+
+
+def _counting(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the newest answer of each annotator to each record, unless it was withdrawn, with all its labels in one list."""
+    is_first = pl.col("number") != pl.col("number").shift()
+    answers = found if found["number"].is_unique().all() else found.filter(is_first.fill_null(value=True))
+    newest = answers.unique(["record_id", "annotator_id"], keep="last", maintain_order=True)
+    newest = newest.filter(~pl.col("is_withdrawal")).drop("is_withdrawal")
+    if answers is found:
+        return newest.with_columns(label_ids=pl.concat_list("label_id").list.drop_nulls()).drop("label_id")
+    labels = found.drop_nulls("label_id").unique(["number", "label_id"], maintain_order=True)
+    lists = labels.group_by("number").agg(label_ids="label_id")
     return (
-        counting.filter(~pl.col("is_withdrawal"))
-        .group_by("number", "record_id", "annotator_id", "is_settling", "shown_at", "answered_at", maintain_order=True)
-        .agg(label_ids=pl.col("label_id").drop_nulls().unique(maintain_order=True))
+        newest.drop("label_id")
+        .join(lists, on="number", how="left", maintain_order="left")
+        .with_columns(pl.col("label_ids").fill_null([]))
     )
 
 

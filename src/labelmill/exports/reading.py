@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from labelmill.db.database import Database
     from labelmill.exports.formats import Request
 
-#: Records of the first slice, and of the largest, which all that are read at the same time share: two hundred who read slowly, and
-#: have a slice each waiting for them, fit into memory.
-FIRST, LARGEST = 100, 16_000
+#: Records of the least slice; and of the first and the largest, which all that are read at the same time share: two hundred who
+#: read slowly, and have a slice each waiting for them, fit into memory.
+LEAST, FIRST, LARGEST = 100, 2000, 16_000
 #: A slice that was taken sooner than this is followed by one twice as large, another by one half as large.
 PROMPT_SECONDS: Final = 0.25
 
@@ -132,7 +132,7 @@ class Reading:
     def has_ids(self) -> bool:
         """Whether records have ids of their own."""
         with self._database.read() as connection:
-            found = datasets.record_slice(connection, self.dataset.id, after=self._first - 1, to=self._last, limit=FIRST)
+            found = datasets.record_slice(connection, self.dataset.id, after=self._first - 1, to=self._last, limit=LEAST)
         return bool(found["given_id"].is_not_null().any())
 
     def contents(self) -> Iterator[pl.Series]:
@@ -152,7 +152,7 @@ class Reading:
             yield from self._slices()
 
     def _slices(self) -> Iterator[Labelled]:
-        after, size = self._first - 1, FIRST
+        after, size = self._first - 1, max(LEAST, FIRST // _READERS.number)
         while True:
             with self._database.read() as connection:
                 found = self._records(connection, after, size)
@@ -164,7 +164,7 @@ class Reading:
             if labelled.records.height:
                 yield labelled
             size = 2 * size if clock.monotonic() - before < PROMPT_SECONDS else size // 2
-            size = max(FIRST, min(size, LARGEST // _READERS.number))
+            size = max(LEAST, min(size, LARGEST // _READERS.number))
 
     def after(self, record_id: int, limit: int) -> Labelled | None:
         """Return the next ``limit`` records after an id with their answers, None where there are none."""
