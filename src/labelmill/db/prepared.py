@@ -54,8 +54,9 @@ class Prepared:
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Change rows and return how many it concerned."""
         _, cursor = self._execute(connection, values)
+        concerned = cursor.rowcount
         cursor.close()
-        return cursor.rowcount
+        return concerned
 
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Text, DBAPICursor]:
         key = (connection.dialect.name, *[len(value) for value in values.values() if type(value) is list])
@@ -129,8 +130,8 @@ class _Text:
         return {name: given[name] if process is None else process(given[name]) for name, process in self.marks}
 
     def reader(self, dialect: Dialect, statement: Any, cursor: DBAPICursor) -> Callable[[Sequence[Any]], Any]:
-        columns = list(statement.exported_columns)
-        row = namedtuple("row", [column.name for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024
+        names, columns = zip(*statement.exported_columns.items(), strict=True)
+        row = namedtuple("row", [str(name) for name in names], rename=True)  # type: ignore[misc]  # noqa: PYI024
         told = [each[1] for each in cursor.description]
         processes = [
             column.type.dialect_impl(dialect).result_processor(dialect, kind)
