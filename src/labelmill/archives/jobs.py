@@ -79,8 +79,7 @@ class ArchiveSteps:
         oracle = _Oracle(self._blobs, plan)
         after, done, is_last, began = context.payload["after"], 0, False, clock.monotonic()
         most = context.params.get("step_records", STEP_RECORDS)
-        with _folder() as folder:
-            part = Part(folder)
+        with _folder() as folder, Part(folder) as part:
             while done < most and (not done or clock.monotonic() - began < STEP_SECONDS):
                 piece = reading.after(after, min(oracle.batch, most - done))
                 if piece is None:

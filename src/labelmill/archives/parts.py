@@ -70,17 +70,28 @@ class _Spool:
     def end(self) -> None:
         """Come to the end of a byte, without one of the stream: other parts follow."""
         self._file.write(self._deflate.flush(zlib.Z_FULL_FLUSH))
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
 
 class Part:
-    """Takes pieces, and writes them as one file. The files in ``folder`` are its own."""
+    """Takes pieces while it is open, and writes them as one file. The files in ``folder`` are its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._spools: dict[tuple[str, str], _Spool] = {}
         self._files: list[tuple[str, int]] = []
         self._threads = ThreadPoolExecutor(_THREADS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._threads.shutdown()
+        for spool in self._spools.values():
+            spool.close()
 
     def add(self, pieces: Iterable[Piece]) -> None:
         """Add what follows in each column; no two pieces are of the same one."""
@@ -103,7 +114,6 @@ class Part:
 
     def end(self, target: Path) -> list[Fragment]:
         """Write everything to ``target`` and say what is where in it."""
-        self._threads.shutdown()
         found: list[Fragment] = []
         with target.open("wb") as out:
             for (member, column), spool in self._spools.items():

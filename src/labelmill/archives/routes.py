@@ -61,6 +61,7 @@ def list_archives(
     before = decode_cursor(cursor, "before")["before"] if cursor else None
     require_export(app.database, actor, dataset_id, Naming.PSEUDONYM)
     with app.database.read() as connection:
+        datasets.get(connection, dataset_id)
         found = service.list_archives(connection, dataset_id, before=before, limit=limit + 1)
     page = page_of(found, limit, lambda one: {"before": one.id})
     return ArchivePage(items=[ArchiveOut.of(one) for one in page.items], next=page.next)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,17 +10,20 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from labelmill.archives.verify import verify
 from loop_crowd import Loop, hurt, many_things
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 POSTS, RECORDS = 60_000, 20_000
 KILLS = 5
+CROWDS = 8_000
 
 
 def write_posts(path):
@@ -44,9 +48,9 @@ def end(process):
 
 
 def test_import_label_task_and_labelling_at_once_keep_what_was_acknowledged_and_the_file_whole(tmp_path, seed, chance):
-    """Two label tasks write into the file that they read from, a file is imported, people label, models are trained; workers die."""
+    """Two label tasks write into the file that they read from, a file is imported, archives are made, people label; workers die."""
     path = tmp_path / "labelmill.db"
-    with Loop(tmp_path, f"sqlite:///{path}", clients=6, records=8000, wanted=2, step_seconds=3600) as loop:
+    with Loop(tmp_path, f"sqlite:///{path}", clients=6, records=CROWDS, wanted=2, step_seconds=3600) as loop:
         write_posts(path)
         rules = tmp_path / "rules.csv"
         rules.write_text("content,label,rule_type,match_type\njohn,/male,keyword,partially\nanna,/female,keyword,partially\n")
@@ -54,7 +58,9 @@ def test_import_label_task_and_labelling_at_once_keep_what_was_acknowledged_and_
         rows.write_csv(tmp_path / "many.csv")
         task = ("label", f"{path}::posts", "--rules", str(rules), "--text-column", "author", "--step-rows", "5000")
         with many_things(loop, seed) as crowd:
+            archive = tmp_path / "archive.zip"
             commands = [
+                begin(loop, "archive", str(loop.dataset.id), "--out", str(archive)),
                 begin(loop, "import", str(tmp_path / "many.csv"), "--into", "imports"),
                 begin(loop, *task, "--id-column", "id", "--name", "one", "--out", f"sqlite:///{path}"),
                 begin(loop, *task, "--id-column", "id", "--name", "two", "--out", str(tmp_path / "two.parquet")),
@@ -73,6 +79,7 @@ def test_import_label_task_and_labelling_at_once_keep_what_was_acknowledged_and_
         loop.require_trainings()
         assert set(crowd.told()) <= {"200", "409", "lost", "repeated"}
         require_labelled(path, Path(tmp_path / "two.parquet"))
+        require_archived(archive, told[0]["as_of"], CROWDS)
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             there = connection.execute("SELECT count(*), count(DISTINCT content) FROM records WHERE content LIKE 'row %'")
@@ -90,3 +97,13 @@ def require_labelled(path, parquet):
     assert dict(found.select("id", "panel").iter_rows()) == wanted
     assert found.height == len(wanted)
     assert table.height == len(wanted)
+
+
+def require_archived(path, number, records):
+    """Require that an archive is whole and holds every record once, and no answer that came after it was requested."""
+    assert verify(path).as_of == number
+    with zipfile.ZipFile(path) as file:
+        kept = pl.read_parquet(io.BytesIO(file.read("records.parquet")))
+        answers = pl.read_parquet(io.BytesIO(file.read("annotations.parquet")))
+    assert kept["record"].n_unique() == kept.height == records
+    assert (answers["number"].max() or 0) <= number

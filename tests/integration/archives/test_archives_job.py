@@ -16,10 +16,11 @@ from labelmill.archives import ArchiveState
 from labelmill.archives import service as archives
 from labelmill.archives.tables import archives as archive_rows
 from labelmill.datasets import service as datasets
-from labelmill.errors import Conflict, NotFound, Unavailable
+from labelmill.errors import Conflict, NotFound
 from labelmill.jobs import service as jobs
 from labelmill.jobs.tables import job_steps
 from labelmill.jobs.worker import WorkerProcess
+from labelmill.learning import service as learning
 from labelmill.learning.tables import generations
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def sums(members: dict[str, bytes]) -> dict[str, str]:
     return {name: about for name, about in known.items() if name not in ("README.md", "classifier.skops", "metrics.json")}
 
 
-def free_now(lab: ArchiveLab) -> None:
-    """Let what waits for its time wait no longer."""
-    lab.app.database.transact(
-        lambda connection: connection.execute(sa.update(job_steps).values(not_before=None, put_off_at=None))
-    )
+def free_now(lab: ArchiveLab, archive_id: str | None = None) -> None:
+    """Let the steps of this archive's job, or of all, wait for their time no longer."""
+    waiting = sa.update(job_steps).values(not_before=None, put_off_at=None)
+    waiting = waiting if archive_id is None else waiting.where(job_steps.c.job_id == archive_id)
+    lab.app.database.transact(lambda connection: connection.execute(waiting))
 
 
 def test_p19_a_failure_at_any_point_changes_no_member(lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +55,7 @@ def test_p19_a_failure_at_any_point_changes_no_member(lab: ArchiveLab, monkeypat
         lab.work(QUEUES)
         monkeypatch.delenv(triggers.VARIABLE)
         errors = [each["error"] for each in lab.read(jobs.list_steps, made.id) if each["error"]]
-        # An answer that comes after the failure belongs to the next archive.
-        free_now(lab)
+        free_now(lab, made.id)
         lab.work(QUEUES)
         found = lab.found(made.id)
         assert found.state is ArchiveState.AVAILABLE
@@ -120,7 +120,7 @@ def test_an_older_classifier_can_be_archived(lab: ArchiveLab) -> None:
         lab.request(dataset, classifier_id=99)
 
 
-def test_a_disk_that_is_full_fails_the_archive_with_its_reason_and_leaves_nothing(
+def test_p12_a_disk_that_is_full_leaves_nothing_of_an_archive_and_it_is_made_once_there_is_room(
     lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = lab.dataset(5)
@@ -128,24 +128,38 @@ def test_a_disk_that_is_full_fails_the_archive_with_its_reason_and_leaves_nothin
 
     def full(self: Any, name: str, path: Any) -> None:
         if name.endswith(".zip"):
-            raise Unavailable("The file cannot be stored: No space left on device.", way_out="Free some space.")
+            raise OSError(28, "No space left on device")
         put(self, name, path)
 
-    monkeypatch.setattr(type(lab.app.blobs), "put_file", full)
-    made = lab.request(dataset)
-    for _ in range(5):
-        free_now(lab)
-        lab.work(QUEUES)
-    failed = lab.found(made.id)
-    assert failed.state is ArchiveState.FAILED
-    assert failed.reason == "The file cannot be stored: No space left on device. Free some space."
-    with pytest.raises(Conflict, match="No space left"):
-        archives.require_file(failed)
-    monkeypatch.undo()
-    assert lab.make(dataset).state is ArchiveState.AVAILABLE
-    lab.app.database.transact(jobs.retry, made.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(lab.app.blobs), "put_file", full)
+        made = lab.request(dataset)
+        for _ in range(5):
+            free_now(lab, made.id)
+            lab.work(QUEUES)
+        assert lab.found(made.id).state is ArchiveState.BUILDING
+        assert not [name for name in lab.app.blobs.names("archives/") if name.endswith(".zip")]
+        errors = [each["error"] for each in lab.read(jobs.list_steps, made.id) if each["error"]]
+        assert errors[0]["detail"] == "The archive cannot be written: No space left on device."
+    free_now(lab, made.id)
     lab.work(QUEUES)
     assert lab.found(made.id).state is ArchiveState.AVAILABLE
+
+
+def test_an_archive_that_cannot_be_made_says_why_and_can_be_requested_again(lab: ArchiveLab) -> None:
+    dataset = lab.trained(20, 10)
+    blob = lab.read(learning.list_classifiers, dataset.id)[0].blob
+    content = lab.app.blobs.get(blob)
+    lab.app.blobs.remove(blob)
+    failed = lab.make(dataset)
+    assert (failed.state, failed.reason) == (ArchiveState.FAILED, "There is no such blob.")
+    with pytest.raises(Conflict, match="no such blob"):
+        archives.require_file(failed)
+    lab.app.blobs.put(blob, content)
+    assert lab.make(dataset).state is ArchiveState.AVAILABLE
+    lab.app.database.transact(jobs.retry, failed.id)
+    lab.work(QUEUES)
+    assert lab.found(failed.id).state is ArchiveState.AVAILABLE
 
 
 def test_a_cancelled_archive_is_not_made_and_can_be_requested_again(lab: ArchiveLab) -> None:
