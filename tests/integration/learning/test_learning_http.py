@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
+
 import orjson
 import pytest
 
 import learning_lab
 from labelmill import cli
 from labelmill.accounts import Role
+from labelmill.learning import service
+from labelmill.learning.classifiers import set_metrics
 from labelmill.paging import encode_cursor
 
 
@@ -130,3 +134,62 @@ def test_l29_a_worker_of_one_kind_takes_its_own_queue_only(monkeypatch, command,
     monkeypatch.setattr("labelmill.jobs.supervisor.Supervisor", Supervisor)
     assert command(verb)[0] == 0
     assert seen == [((queue,), 1)]
+
+
+_FIGURES = {"difference": -0.031, "low": -0.05, "high": -0.012, "k": 120, "warm_start": 45, "share_records": 210}
+_FALLS_BACK = "Records are served at random until this changes."
+
+
+@pytest.mark.parametrize(
+    ("order", "compared", "said", "unsaid"),
+    [
+        (
+            "uncertainty",
+            _FIGURES | {"verdict": "random"},
+            ["Random records teach more", "-3.1", "-5.0 \N{EN DASH} -1.2", _FALLS_BACK],
+            [],
+        ),
+        ("ranking", _FIGURES | {"verdict": "random"}, ["Random records teach more"], [_FALLS_BACK]),
+        ("uncertainty", _FIGURES | {"verdict": "no-difference"}, ["No difference can be seen"], [_FALLS_BACK]),
+        ("diverse", _FIGURES | {"verdict": "active"}, ["Choosing records by the classifier pays", "120", "45"], [_FALLS_BACK]),
+        ("uncertainty", {"verdict": "too-early", "share_records": 40, "enough": 200}, ["Too early: 40 of 200 records"], []),
+        (
+            "uncertainty",
+            {"verdict": "too-early", "share_records": 260, "enough": 200, "active_records": 31},
+            ["Too early: 31 labelled records were chosen by the classifier so far; that takes 50."],
+            ["260 of 200"],
+        ),
+        ("random", _FIGURES | {"verdict": "random"}, ["no record is chosen by the classifier"], ["teach more"]),
+        ("sequential", _FIGURES | {"verdict": "active"}, ["no record is chosen by the classifier"], ["pays"]),
+    ],
+)
+def test_the_monitor_says_what_active_against_random_has_found(site, lab, order, compared, said, unsaid):
+    dataset = lab.dataset(60, random_share=0.5, order=order)
+    lab.answer_right(dataset, 20)
+    lab.train(dataset)
+    found = lab.read(service.list_classifiers, dataset.id)[0]
+    metrics = found.metrics | {"active_against_random": compared}
+    lab.app.database.transact(set_metrics, found.id, metrics)
+    page = html.unescape(site.page(f"/datasets/{dataset.id}/monitor").text)
+    assert [each for each in said if each not in page] == []
+    assert [each for each in unsaid if each in page] == []
+
+
+@pytest.mark.parametrize(
+    ("doubling", "said"),
+    [
+        (None, "Too early to say what more labels bring: that takes 50 labelled records"),
+        ({"records": 80, "difference": 0.04, "low": 0.01, "high": 0.07}, "twice as many labels +4.0"),
+        (
+            {"records": 900, "difference": 0.001, "low": -0.004, "high": 0.006},
+            "at most 0.6 points of precision: it is time to stop",
+        ),
+    ],
+)
+def test_the_monitor_says_what_more_labels_bring(site, lab, doubling, said):
+    dataset = lab.dataset(60, random_share=0.5)
+    lab.answer_right(dataset, 20)
+    lab.train(dataset)
+    found = lab.read(service.list_classifiers, dataset.id)[0]
+    lab.app.database.transact(set_metrics, found.id, found.metrics | {"doubling": doubling})
+    assert said in html.unescape(site.page(f"/datasets/{dataset.id}/monitor").text)
