@@ -7,9 +7,11 @@
 Each run asks for labels in batches of 50, from the same random records on for every order of a seed; each classifier is scored on
 records that no order may ask for. The orders of ours are as a dataset has them by default: a random warm start and a standing random
 share. ``predecessor`` is its preset (word counts and logistic regression, for images the features of ours) with its order, the least
-confident first from 10 random labels on. Texts come twice: as words, and as
-sentence vectors, which are made once and kept in benchmarks/out. small-text, where it can be imported, chooses and learns by its own means on the features of
-ours. Behind each macro-F1 stands its difference to ``random`` of the same seeds, with the standard error of that difference.
+confident first from 10 random labels on. small-text, where it can be imported, chooses and learns by its own means on the features of
+ours. Texts come twice: as words, and as sentence vectors.
+
+Features and finished runs are kept in benchmarks/out under a name for the code that decides them: what was ended goes on where it was.
+Scores do not depend on what else the machine does, and what is measured is CPU seconds.
 """
 
 from __future__ import annotations
@@ -38,10 +40,9 @@ if TYPE_CHECKING:
 RECORDS = 100_000
 #: CPU seconds.
 GOALS = {"features": 8.0, "train, predict, rank": 0.3}
-PROCESSES = 2
 
 
-def compare(names: list[str], seeds: int, chosen: list[str]) -> dict[str, Any]:
+def compare(names: list[str], seeds: int, chosen: list[str], processes: int) -> dict[str, Any]:
     """Print and return accuracy and macro-F1 for each set and way, and how far each is from random records."""
     if not learning_runs.has_small_text():
         print("small-text is not installed: it is left out. (pip install small-text)")
@@ -50,43 +51,59 @@ def compare(names: list[str], seeds: int, chosen: list[str]) -> dict[str, Any]:
         print("The extra [embeddings] is not installed: sentence vectors are left out.")
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
     found: dict[str, Any] = {}
-    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         for name in names:
-            begun = time.perf_counter()
-            if name.endswith("vectors"):
-                learning_sets.load(name)  # they are made once, and kept
-            ways = {way: how for way, how in learning_runs.ways().items() if not chosen or way in {*chosen, "random"}}
+            learning_sets.load(name)  # features are made once, and kept
+            every = learning_runs.ways(name).items()
+            ways = {way: how for way, how in every if not chosen or way in {*chosen, "random"}}
             runs = {
-                way: [pool.submit(learning_runs.run, name, how, seed) for seed in range(seeds)] for way, how in ways.items()
+                way: [pool.submit(learning_runs.kept_run, name, how, seed) for seed in range(seeds)]
+                for way, how in ways.items()
             }
             found[name] = table(name, {way: [each.result() for each in futures] for way, futures in runs.items()})
-            print(f"({time.perf_counter() - begun:.0f} s)", flush=True)
     return found
 
 
-def table(name: str, runs: dict[str, list[dict[int, tuple[float, float]]]]) -> dict[str, Any]:
+def table(name: str, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Print and return one set's figures: of each way the runs of its seeds."""
-    counts = list(runs["random"][0])
-    print(f"\n{name}, accuracy / macro-F1 in % (difference of the latter to random):")
-    print(f"{'':<30}" + "".join(f"{count:>26,}" for count in counts))
+    scores = {way: [each["scores"] for each in of_seeds] for way, of_seeds in runs.items()}
+    counts = list(scores["random"][0])
+    print(
+        f"\n{name}, {len(runs['random'])} seeds, medians in %: accuracy; macro-F1, its least and greatest, its mean difference to random"
+    )
+    print(
+        "".join(f"{head:>34}" if at else f"{head:<30}" for at, head in enumerate(["labels", *(f"{each:,}" for each in counts)]))
+    )
     found: dict[str, Any] = {}
-    for way, of_seeds in runs.items():
-        cells = {count: _cell([each[count] for each in of_seeds], [each[count] for each in runs["random"]]) for count in counts}
-        print(f"{way:<30}" + "".join(f"{_written(cell):>26}" for cell in cells.values()), flush=True)
-        found[way] = cells
+    for way, of_seeds in scores.items():
+        cells = {
+            count: _cell([each[count] for each in of_seeds], [each[count] for each in scores["random"]]) for count in counts
+        }
+        seconds = statistics.median(each["seconds"] for each in runs[way])
+        print(
+            f"{way:<30}" + "".join(f"{_written(cell):>34}" for cell in cells.values()) + f"{seconds:>10.1f} CPU s", flush=True
+        )
+        found[way] = {"seconds": seconds, "scores": cells}
     return found
 
 
 def _cell(scores: list[tuple[float, float]], at_random: list[tuple[float, float]]) -> dict[str, float]:
     differences = [one[1] - other[1] for one, other in zip(scores, at_random, strict=True)]
     error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else 0.0
-    accuracy, macro_f1 = (statistics.fmean(each[at] for each in scores) for at in (0, 1))
-    return {"accuracy": accuracy, "macro_f1": macro_f1, "difference": statistics.fmean(differences), "error": error}
+    accuracy, macro_f1 = (statistics.median(each[at] for each in scores) for at in (0, 1))
+    every = [each[1] for each in scores]
+    return {
+        "accuracy": accuracy, "macro_f1": macro_f1, "least": min(every), "greatest": max(every),
+        "difference": statistics.fmean(differences), "error": error,
+    }  # fmt: skip
 
 
 def _written(cell: dict[str, float]) -> str:
-    accuracy, macro_f1, difference, error = (100 * cell[each] for each in ("accuracy", "macro_f1", "difference", "error"))
-    return f"{accuracy:.1f} / {macro_f1:.1f} ({difference:+.1f}±{error:.1f})"
+    said = {name: 100 * value for name, value in cell.items()}
+    return (
+        f"{said['accuracy']:.1f}; {said['macro_f1']:.1f} [{said['least']:.1f}-{said['greatest']:.1f}] "
+        f"{said['difference']:+.1f}±{said['error']:.1f}"
+    )
 
 
 def speed() -> dict[str, Any]:
@@ -132,6 +149,7 @@ def main() -> None:
     parser.add_argument("--sets", default=";".join(learning_sets.SETS), help="Divided by semicolons.")
     parser.add_argument("--ways", default="", help="Only these, divided by semicolons, beside random.")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=2, help="Labellings that run at the same time.")
     parser.add_argument("--json", type=Path, help="Write the figures there too.")
     options = parser.parse_args()
     if not learning_sets.DATA.is_dir():
@@ -140,7 +158,9 @@ def main() -> None:
     if options.only != "scores":
         found["speed"] = speed()
     if options.only != "speed":
-        found["scores"] = compare(options.sets.split(";"), options.seeds, [each for each in options.ways.split(";") if each])
+        found["scores"] = compare(
+            options.sets.split(";"), options.seeds, [each for each in options.ways.split(";") if each], options.processes
+        )
     if options.json:
         options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import learning_sets
 from labelmill.datasets.model import DatasetSettings
@@ -62,15 +67,33 @@ def has_small_text() -> bool:
     return find_spec("small_text") is not None
 
 
-def ways() -> dict[str, Way]:
-    """Return what can be compared here."""
-    return WAYS | (SMALL_TEXT if has_small_text() else {})
+def ways(name: str) -> dict[str, Way]:
+    """Return what can be compared here on a set; the predecessor had no sentence vectors."""
+    found = WAYS | (SMALL_TEXT if has_small_text() else {})
+    if not name.endswith("vectors"):
+        return found
+    return {way: replace(how, learner="embeddings-logreg") for way, how in found.items() if way != "predecessor"}
 
 
-def run(name: str, way: Way, seed: int) -> dict[int, tuple[float, float]]:
-    """Return accuracy and macro-F1 by the number of labels, for one set, way and seed."""
-    data = learning_sets.load(name)
-    return (_with_small_text if way.small_text else _with_ours)(data, way, seed)
+def kept_run(name: str, way: Way, seed: int) -> dict[str, Any]:
+    """Return ``scores`` and CPU ``seconds`` of one set, way and seed: worked out once for each state of the code that decides them.
+
+    ``scores`` are accuracy and macro-F1 by the number of labels. A run that was ended goes on where it was.
+    """
+    told = json.dumps([name, asdict(way), seed, asdict(learners.find(way.learner))])
+    sources = ("learning/features", "learning/learners.py", "learning/ranking.py", learning_sets.__file__, __file__)
+    state = learning_sets.state_of(*sources)
+    path = learning_sets.KEPT / f"scores-{state}" / f"{hashlib.sha256(told.encode()).hexdigest()[:20]}.json"
+    if not path.exists():
+        data, begun = learning_sets.load(name), time.process_time()
+        with threadpool_limits(1):
+            scores = (_with_small_text if way.small_text else _with_ours)(data, way, seed)
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps({"scores": scores, "seconds": time.process_time() - begun}), encoding="utf-8")
+        part.replace(path)
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept | {"scores": {int(count): tuple(each) for count, each in kept["scores"].items()}}
 
 
 def _kind(data: Set, way: Way) -> str:

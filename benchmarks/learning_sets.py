@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from scipy.sparse import csr_array
 
+import labelmill
 from labelmill.learning import features
 from labelmill.learning.features.embeddings import PACKAGE
 from labelmill.learning.features.images import ImageFeatures
@@ -89,14 +93,52 @@ SETS: dict[str, Callable[[], Set]] = {
 }
 
 
-#: Where sentence vectors are kept between runs: they are most of the work.
+#: Where features and scores are kept between runs.
 KEPT = Path(__file__).resolve().parent / "out"
 
 
 @cache
 def load(name: str) -> Set:
-    """Return a set, made once in each process."""
-    return SETS[name]()
+    """Return a set, whose features are made once for each state of the code that makes them."""
+    path = KEPT / f"features-{name.replace(', ', '-')}-{state_of('learning/features', __file__)}.npz"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        _write(path, SETS[name]())
+    return _read(path, name)
+
+
+@cache
+def state_of(*sources: str) -> str:
+    """Return a name for what stands in these files, or files of these folders, of labelmill or of the benchmarks."""
+    root, found = Path(labelmill.__file__).parent, hashlib.sha256()
+    for source in sources:
+        place = root / source
+        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+            found.update(file.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _write(path: Path, made: Set) -> None:
+    arrays: dict[str, Any] = {"pool_labels": made.pool_labels, "test_labels": made.test_labels}
+    for part, matrices in (("pool", made.pool), ("test", made.test)):
+        for kind, matrix in matrices.items():
+            dense = isinstance(matrix, np.ndarray)
+            whole = {"values": matrix} if dense else {each: getattr(matrix, each) for each in ("data", "indices", "indptr")}
+            arrays |= {f"{part} {kind} {each}": array for each, array in (whole | {"shape": matrix.shape}).items()}
+    part_file = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez(part_file, **arrays)
+    part_file.replace(path)
+
+
+def _read(path: Path, name: str) -> Set:
+    with np.load(path) as file:
+        arrays = dict(file)
+    found: dict[str, dict[str, Any]] = {"pool": {}, "test": {}}
+    for part, kind, each in (key.split(" ") for key in arrays if key.endswith(("values", "data"))):
+        parts = [arrays[f"{part} {kind} {field}"] for field in ("data", "indices", "indptr")] if each == "data" else []
+        shape = tuple(arrays[f"{part} {kind} shape"].tolist())
+        found[part][kind] = csr_array(tuple(parts), shape=shape) if parts else arrays[f"{part} {kind} values"]
+    return Set(name, found["pool"], found["test"], arrays["pool_labels"], arrays["test_labels"])
 
 
 def rows(folder: str, name: str) -> list[dict[str, str]]:
@@ -132,7 +174,8 @@ def has_embeddings() -> bool:
 
 def _vectors(name: str, pool: Pairs, test: Pairs) -> Set:
     """Return a set of texts as sentence vectors, which are the only features that it has."""
-    path = KEPT / f"embeddings-{name}.npy"
+    state = state_of(*(f"learning/features/{each}.py" for each in ("embeddings", "sentences", "wordpieces")))
+    path = KEPT / f"embeddings-{name}-{state}.npy"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         texts = pl.Series([text for text, _ in (*pool, *test)])
