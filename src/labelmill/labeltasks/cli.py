@@ -180,6 +180,9 @@ def remove(
     context: typer.Context,
     task: TaskId,
     results: Annotated[bool, typer.Option("--results", help="Remove also the rows that it wrote, and nobody else's.")] = False,
+    keep_state: Annotated[
+        bool, typer.Option("--keep-state", help="Leave its row in the sink's state table: for a sink that is gone.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -188,7 +191,8 @@ def remove(
         job = _find(application, task)
         if not yes:
             typer.confirm(f"Forget the task {job.title!r}{' and its results' if results else ''}?", abort=True, err=True)
-        emptied = service.remove(application.database, application.places, application.work_root, job.id, results=results)
+        parts = (application.database, application.places, application.work_root)
+        emptied = service.remove(*parts, job.id, results=results, keep_state=keep_state)
     print_fields({"removed": job.id} | ({"rows removed from": ", ".join(emptied)} if results else {}), json=json)
 
 

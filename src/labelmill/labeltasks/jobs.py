@@ -84,7 +84,7 @@ class LabelTaskSteps:
         context.fence()
         rows = sum(part.rows for part in parts)
         buckets = max(1, math.ceil(rows / BUCKET_ROWS)) if task.columns.author else 1
-        shared = {"buckets": buckets, "spooled": spooled, "polars": pl.__version__}
+        shared = {"buckets": buckets, "spooled": spooled, "polars": pl.__version__, "hashes": authors.fingerprint()}
         label = [
             NewStep(key=f"label-{index:05d}", name="label", phase=1, payload=shared | stored, units=stored["rows"])
             for index, stored in enumerate(_stored(parts, numbered=spooled or self._places.source(task).is_file))
@@ -239,11 +239,13 @@ def _part(payload: dict[str, Any]) -> Part:
 
 
 def _check_version(payload: dict[str, Any]) -> None:
-    """Authors are spread over buckets by a hash that may change with the library: one task keeps to one version."""
-    if payload["polars"] != pl.__version__:
+    """Authors are spread over buckets by a hash that may change with the library: one task keeps to one hash."""
+    # Tasks of older versions say the library's version only.
+    alike = payload["hashes"] == authors.fingerprint() if "hashes" in payload else payload["polars"] == pl.__version__
+    if not alike:
         raise Conflict(
-            f"This task was begun with polars {payload['polars']}, this worker has {pl.__version__}.",
-            way_out="Cancel it and start it again.",
+            f"This task was begun with polars {payload['polars']}, this worker has {pl.__version__}, which spreads authors otherwise.",
+            way_out="`labelmill label-tasks rerun` begins it again and replaces its rows.",
         )
 
 

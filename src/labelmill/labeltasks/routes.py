@@ -162,11 +162,12 @@ def remove_label_task(
     task_id: TaskId,
     *,
     results: Annotated[bool, Query(description="Remove also the rows that it wrote.")] = False,
+    keep_state: Annotated[bool, Query(description="Leave its row in the sink's state table: for a sink that is gone.")] = False,
 ) -> None:
     """Forget an ended task, its state and the files that were kept for it; its results stay unless `results` is true."""
     with app.database.read() as connection:
         require(actor, Action.CHANGE_LABEL_TASK, service.get(connection, task_id))
-    service.remove(app.database, app.places, app.work_root, task_id, results=results)
+    service.remove(app.database, app.places, app.work_root, task_id, results=results, keep_state=keep_state)
 
 
 @router.post("/{task_id}/retry", responses=documented(404, 409))

@@ -229,11 +229,16 @@ def find_state(places: Places, sink: dict[str, Any], table_name: str, task_id: s
         return table.get(task_id)
 
 
-def remove(database: Database, places: Places, work_root: Path, task_id: str, *, results: bool = False) -> list[str]:
+def remove(
+    database: Database, places: Places, work_root: Path, task_id: str, *, results: bool = False, keep_state: bool = False
+) -> list[str]:
     """Forget an ended task, its state and the files that were kept for it; with ``results`` also the rows that it wrote.
 
-    Return the tables that rows were taken from. Raises NotFound, and Conflict while it runs or where results went to files.
+    ``keep_state`` leaves its row in the sink's state table: for a sink that is gone. Return the tables that rows were taken from.
+    Raises NotFound, Conflict while it runs or where results went to files, and what a sink that cannot be reached gives.
     """
+    if results and keep_state:
+        raise BadInput("Results go together with the state.", where="keep_state", way_out="Ask for one of the two.")
     job = _ended(database, task_id)
     task = LabelTask.from_params(job.params)
     if results and task.state_table is None and places.sink(task).is_file:
@@ -243,10 +248,21 @@ def remove(database: Database, places: Places, work_root: Path, task_id: str, *,
     tables = _cleared(places, task, task_id) if results else []
     # Nobody keeps its row level any more before the row goes: a late follower would bring it back.
     database.transact(state_table.forget, task_id)
-    state_table.withdraw(places, task, task_id)
+    if not keep_state:
+        _withdraw_row(places, task, task_id)
     database.transact(_forget, task_id)
     Workplace(work_root, task_id).remove()
     return tables
+
+
+def _withdraw_row(places: Places, task: LabelTask, task_id: str) -> None:
+    try:
+        state_table.withdraw(places, task, task_id)
+    except LabelmillError as error:
+        error.way_out = (
+            f"{error.way_out} Where the sink is gone for good, leave its state: --keep-state, or keep_state=true.".strip()
+        )
+        raise
 
 
 def rerun(database: Database, task_id: str) -> Job:

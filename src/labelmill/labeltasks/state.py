@@ -84,19 +84,24 @@ def _is_labelled(steps: Sequence[dict[str, Any]]) -> bool:
 
 
 def _check_point(steps: Sequence[dict[str, Any]], task: LabelTask) -> datetime | None:
-    """Return where the first unfinished range of times begins; None where all is done or the source is not cut by time."""
+    """Return where the first unfinished range of times begins; None where all is done.
+
+    Where the source is not cut by time an unfinished part may hold any of them: then that is the start of the whole range, if it has one.
+    """
     open_step = next((step for step in steps if step["name"] == "label" and step["state"] != "done"), None)
-    bounds = ((open_step or {}).get("payload") or {}).get("bounds") or {}
-    if bounds.get("by") != "time" or not isinstance(bounds["low"], str):
-        return None
-    try:
-        low = _naive(datetime.fromisoformat(bounds["low"]))
-    except ValueError:  # a text that is spelled otherwise
+    if open_step is None:
         return None
     # Parts reach beyond the range where the zone of the source's times is not known.
     start, end = (_naive(edge) if edge else None for edge in (task.start, task.end))
+    bounds = (open_step["payload"] or {}).get("bounds") or {}
+    if bounds.get("by") != "time" or not isinstance(bounds["low"], str):
+        return start
+    try:
+        low = _naive(datetime.fromisoformat(bounds["low"]))
+    except ValueError:  # a text that is spelled otherwise
+        return start
     within = min(max(low, start or low), end or low)
-    return within if within.year > 1 else None
+    return within if within.year > 1 else start
 
 
 def _spoken(error: dict[str, Any] | None) -> str | None:

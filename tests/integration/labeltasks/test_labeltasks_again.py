@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from labelmill.db.engine import make_engine
-from labelmill.errors import Conflict, NotFound
+from labelmill.errors import BadInput, Conflict, LabelmillError, NotFound
 from labelmill.jobs import service as jobs
 from labelmill.jobs.inline import run_or_watch
 from labelmill.jobs.presence import new_worker_id
@@ -174,6 +174,25 @@ def test_a_removed_task_leaves_its_results_unless_they_are_to_go(mill: Any, run:
         with pytest.raises(NotFound):
             mill.job(task_id)
         assert not (mill.app.work_root / "label-tasks" / task_id).exists()
+
+
+def test_a_task_whose_sink_is_gone_is_removed_without_its_state(mill: Any, source: str) -> None:
+    """It is told first what is left where, and nothing is forgotten until that is meant."""
+    (mill.folder / "away").mkdir()
+    task = service.prepare(mill.request(source, f"sqlite:///{mill.folder / 'away' / 'out.db'}", name="posts"), mill.app.places)
+    task_id = service.begin(mill.app.database, mill.app.places, task).id
+    assert run_or_watch(mill.app.runtime, task_id).state == "succeeded"
+    (mill.folder / "away").rename(mill.folder / "gone")
+    with pytest.raises(LabelmillError, match="--keep-state"):
+        remove(mill, task_id, results=False)
+    assert mill.job(task_id).state == "succeeded"
+    parts = (mill.app.database, mill.app.places, mill.app.work_root)
+    with pytest.raises(BadInput):
+        service.remove(*parts, task_id, results=True, keep_state=True)
+    service.remove(*parts, task_id, keep_state=True)
+    with pytest.raises(NotFound):
+        mill.job(task_id)
+    assert set(rows_by_task(f"sqlite:///{mill.folder / 'gone' / 'out.db'}", "state")) == {task_id}
 
 
 @pytest.mark.parametrize("verb", ["rerun", "remove"])

@@ -336,10 +336,29 @@ def test_another_version_of_polars_is_refused(mill: Any, posts: Any, write: Any,
     place = write(posts(50), mill.folder / "posts.parquet")
     task_id = mill.start(place, str(mill.folder / "out.csv"))
     checked = steps._check_version
-    monkeypatch.setattr(steps, "_check_version", lambda payload: checked(payload | {"polars": "0.0.1"}))
+    monkeypatch.setattr(steps, "_check_version", lambda payload: checked(payload | {"polars": "0.0.1", "hashes": "0"}))
     job = run_or_watch(mill.app.runtime, task_id)
     assert job.state == "failed"
     assert "polars 0.0.1" in str(job.error)
+
+
+@pytest.mark.parametrize("kept", [("polars",), ("hashes",)], ids=["begun-by-an-older-version", "begun-with-an-older-library"])
+def test_a_task_goes_on_after_an_upgrade_that_spreads_authors_alike(
+    mill: Any, posts: Any, write: Any, monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]
+) -> None:
+    """What counts is the hash, not the version; tasks of older versions say the version only."""
+    from labelmill.labeltasks import jobs as steps
+
+    place = write(posts(50), mill.folder / "posts.parquet")
+    task_id = mill.start(place, str(mill.folder / "out.csv"))
+    checked = steps._check_version
+    then = {"polars": "0.0.1"}
+
+    def older(payload: dict[str, Any]) -> None:
+        checked({name: payload[name] for name in kept} | {name: value for name, value in then.items() if name not in kept})
+
+    monkeypatch.setattr(steps, "_check_version", older)
+    assert run_or_watch(mill.app.runtime, task_id).state == "succeeded"
 
 
 def test_a_sample_of_nothing_and_of_too_much(mill: Any) -> None:

@@ -191,7 +191,8 @@ def by_time(low: str | None, by: str = "time") -> dict[str, Any]:
         # Ranges are read with a margin where zones are unknown: no rows of the task are outside of what was asked for.
         ("2019-12-31T00:00:00", datetime(2020, 1, 1)),
         ("2021-01-02T00:00:00", datetime(2021, 1, 1)),
-        ("2020/02/01", None),
+        # What cannot be told: any time of the range may be missing.
+        ("2020/02/01", datetime(2020, 1, 1)),
     ],
 )
 def test_the_check_point_is_where_the_first_unfinished_range_begins(low: str, point: datetime | None) -> None:
@@ -224,6 +225,16 @@ def test_parts_that_are_not_cut_by_time_have_a_step_and_no_check_point(bounds: d
     """A key that looks like a day is none, and the first of all times says nothing."""
     found = row(make_job(JobState.CANCELLED), step("plan"), step("label", "label-00000", done=False, bounds=bounds))
     assert (found["check_point"], found["check_step"]) == (None, "label-00000")
+
+
+@pytest.mark.parametrize("bounds", [{"by": "key", "first": 1, "last": 90}, by_time("20200201", by="text"), by_time(None)])
+def test_the_check_point_of_a_range_that_is_cut_by_key_is_its_start(bounds: dict[str, Any]) -> None:
+    """An unfinished part may hold rows of any time: who goes on from there leaves no gap."""
+    span = {"start": datetime(2020, 1, 1, tzinfo=UTC), "end": datetime(2021, 1, 1, tzinfo=UTC)}
+    steps = (step("plan"), step("label", "label-00000"), step("label", "label-00001", done=False, bounds=bounds))
+    assert row(make_job(JobState.FAILED), *steps, **span)["check_point"] == datetime(2020, 1, 1)
+    done = (step("plan"), step("label", "label-00000"))
+    assert row(make_job(JobState.SUCCEEDED), *done, **span)["check_point"] is None
 
 
 @pytest.mark.parametrize(
