@@ -125,9 +125,8 @@ class App:
         from labelmill.blobs.places import parse_place
 
         cache = FileCache(self.settings.blob_dir / "copies", self.settings.blob_cache_mb << 20)
-        secret = self.settings.s3_secret_key
-        keys = (self.settings.s3_access_key, secret.get_secret_value() if secret else None)
-        return open_blobs(parse_place(self.settings.blobs_url), cache, self.database, keys)
+        keys = [key and key.get_secret_value() for key in (self.settings.s3_access_key, self.settings.s3_secret_key)]
+        return open_blobs(parse_place(self.settings.blobs_url), cache, self.database, (keys[0], keys[1]))
 
     @property
     def work_root(self) -> Path:

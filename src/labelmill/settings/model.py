@@ -90,16 +90,17 @@ class Settings(BaseSettings):
     blobs_url: Annotated[
         kinds.BlobsUrl | None,
         About(
-            "Where images, features, classifiers, predictions and archives are kept: a folder, a bucket of an S3 store, or the database.",
-            shown="file://<blob_dir>/kept",
+            "Where images, features, classifiers, predictions and archives are kept: a folder, a bucket of an S3 store, or the database. "
+            "Not set: in the folder for files."
         ),
     ] = None
     blob_cache_mb: Annotated[
         kinds.Count,
-        About("How much of what is kept in S3 or the database is copied to this machine, below the folder for files.", "MB"),
+        About("How much of what is kept in S3 or the database is copied to this machine, in the folder for files.", "MB"),
     ] = 4096
     s3_access_key: Annotated[
-        kinds.Text | None, About("The access key for S3; where it is not set, the AWS variables, ~/.aws or the machine's role.")
+        kinds.Password | None,
+        About("The access key for S3; where it is not set, the AWS variables, ~/.aws or the machine's role."),
     ] = None
     s3_secret_key: Annotated[kinds.Password | None, About("The secret key that belongs to it.")] = None
     secret: Annotated[

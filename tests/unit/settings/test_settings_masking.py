@@ -35,7 +35,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_secrets_are_those_that_open_something():
-    assert [name for name in Settings.model_fields if is_secret(name)] == ["s3_secret_key", "secret", "input_password", "output_password"]
+    assert [name for name in Settings.model_fields if is_secret(name)] == [
+        "s3_access_key",
+        "s3_secret_key",
+        "secret",
+        "input_password",
+        "output_password",
+    ]
 
 
 def test_every_field_named_like_a_secret_is_one():
@@ -67,6 +73,8 @@ def test_a_secret_that_is_not_set_shows_as_not_set(tmp_path: Path):
 
 def test_the_table_marks_its_secrets(settings: Settings):
     assert [row.name for row in settings.table() if row.secret] == [
+        "LABELMILL_S3_ACCESS_KEY",
+        "LABELMILL_S3_SECRET_KEY",
         "LABELMILL_SECRET",
         "LABELMILL_INPUT_PASSWORD",
         "LABELMILL_OUTPUT_PASSWORD",

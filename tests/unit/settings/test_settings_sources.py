@@ -21,6 +21,7 @@ OTHER_VALUES = {
     "broker_url": "amqp://broker:5672//",
     "redis_url": "redis://channels:6379/3",
     "blob_dir": "files",
+    "blobs_url": "s3://files/kept?endpoint=https://s3.example.org",
     "secret": "kV3rT9mQ-2xLw8ZpN5yHc7BdG4sJf6uAe",
     "host": "0.0.0.0",
     "port": "9001",
