@@ -62,6 +62,7 @@ class Server:
         self.people = [self._person(number) for number in range(clients)]
         self.address = f"http://127.0.0.1:{port}/v1/datasets/{self.dataset.id}"
         self._log = (folder / "web.log").open("wb")
+        self._prober = httpx.Client()  # each new one reads all certificates of the machine
         self.start()
 
     def _person(self, number: int) -> tuple[str, str]:
@@ -92,7 +93,7 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.settings.port}/readyz").status_code == httpx.codes.OK
+            return self._prober.get(f"http://127.0.0.1:{self.settings.port}/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
@@ -103,6 +104,7 @@ class Server:
 
     def close(self) -> None:
         self.kill()
+        self._prober.close()
         self._log.close()
         self.app.close()
 

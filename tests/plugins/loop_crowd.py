@@ -9,12 +9,14 @@ import sys
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import sqlalchemy as sa
 
 import label_crowd
+from labelmill import clock
 from labelmill.accounts import Role, Scope
 from labelmill.accounts import service as accounts
 from labelmill.annotation.tables import annotation_rows
@@ -142,7 +144,11 @@ class Loop(label_crowd.Server):
             time.sleep(0.2)
 
     def _active(self) -> list[Any]:
-        return self._rows(sa.select(*job_rows.c["id", "kind", "state"]).where(job_rows.c.state.in_(ACTIVE)))
+        """Return the jobs that have something to do soon: what an archive or a removed dataset leaves is tidied up days later."""
+        soon = job_steps.c.not_before.is_(None) | (job_steps.c.not_before < clock.now() + timedelta(hours=1))
+        awake = sa.select(job_steps.c.job_id).where(job_steps.c.state.in_((StepState.QUEUED, StepState.LEASED)), soon)
+        active = sa.select(*job_rows.c["id", "kind", "state"]).where(job_rows.c.state.in_(ACTIVE))
+        return self._rows(active.where(job_rows.c.id.in_(awake)))
 
     def _rows(self, query: sa.Select[Any]) -> list[Any]:
         with self.app.database.read() as connection:
