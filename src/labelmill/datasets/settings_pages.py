@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
@@ -31,6 +31,7 @@ router = page_router()
 ROLES: Final = (Role.VIEWER, Role.ANNOTATOR, Role.MANAGER)
 MOST_FIELDS: Final = 60_000
 LARGEST_FIELD: Final = 4 << 20
+SAVE_AGAIN: Final = "What you typed still stands here. Save again to put it in place of theirs."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +86,13 @@ def save(sent: TheForm) -> Response:
 
     def verb(connection: Connection) -> None:
         now = service.get(connection, sent.dataset_id)
-        wanted = settings_form.changed(settings_form.read_settings(sent.values), now.settings)
-        name = sent.values.get("name", now.name)
+        values = _merged(sent, settings_form.shown_settings(now))
+        wanted = settings_form.changed(settings_form.read_settings(values), now.settings)
+        name = values.get("name", now.name)
         service.change(
             connection,
             sent.dataset_id,
-            revision=_revision(sent.values),
+            revision=_revision(sent.values) or now.revision,
             name=None if name == now.name else name,
             settings=wanted or None,
         )
@@ -121,8 +123,9 @@ def save_labels(sent: TheForm) -> Response:
 
     def verb(connection: Connection) -> None:
         now = service.get(connection, sent.dataset_id)
-        service.change(connection, sent.dataset_id, revision=_revision(sent.values))
-        rows = settings_form.read_labels(sent.values, now.labels)
+        values = _merged(sent, settings_form.shown_labels(now))
+        service.change(connection, sent.dataset_id, revision=_revision(sent.values) or now.revision)
+        rows = settings_form.read_labels(values, now.labels)
         _change_labels(connection, now, rows)
         if sent.values.get("remove"):
             service.remove_label(connection, sent.dataset_id, _id(sent.values["remove"]))
@@ -185,6 +188,15 @@ def remove(sent: TheForm) -> Response:
     return _act(sent, "danger", verb, note="remove dataset", to="/datasets?archived=true")
 
 
+def _merged(sent: Sent, now: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what was changed in a form; raises Conflict where somebody else changed the same meanwhile, and otherwise."""
+    found = settings_form.merged(sent.values, now)
+    if found.both:
+        names = ", ".join(name.partition("-")[0] for name in found.both)
+        raise Conflict(f"Somebody else changed the same meanwhile: {names}.", way_out=SAVE_AGAIN)
+    return found.values
+
+
 def _act(
     sent: Sent, part: str, verb: Callable[[Connection], object], *, note: str = "", action: Action = Action.CHANGE_DATASET, to: str = ""
 ) -> Response:  # fmt: skip
@@ -203,6 +215,8 @@ def _act(
     try:
         done = sent.app.database.transact(allowed)
     except (BadInput, Conflict, Forbidden, NotFound) as error:
+        if error.where == "revision":
+            error.way_out = SAVE_AGAIN
         return _refused(sent, Refused(part=part, error=error, values=sent.values))
     if isinstance(done, str):
         sent.app.runtime.wake(done)
@@ -210,6 +224,11 @@ def _act(
 
 
 def _refused(sent: Sent, refused: Refused) -> Response:
+    shows = {"general": settings_form.shown_settings, "labels": settings_form.shown_labels}.get(refused.part)
+    if shows is not None and "shown" in sent.values and refused.error.where != "shown":
+        with sent.app.database.read() as connection:
+            now = shows(service.get(connection, sent.dataset_id))
+        refused = replace(refused, values=settings_form.merged(sent.values, now).as_shown)
     return _page(sent.request, sent.app, sent.actor, sent.dataset_id, refused=refused)
 
 
@@ -253,7 +272,8 @@ def _page(
     keeps = may(frame["inside"], Action.KEEP_MEMBERS)
     return render(
         request, "datasets/settings.html", status=refused.error.status if refused else 200, **frame,
-        refused=refused, saved=saved, preview=preview, orders=list(Order), uncertainties=list(Uncertainty), ties=list(Tie),
+        refused=refused, saved=saved, preview=preview, shown_settings=settings_form.shown_settings(frame["dataset"]),
+        shown_labels=settings_form.shown_labels(frame["dataset"]), orders=list(Order), uncertainties=list(Uncertainty), ties=list(Tie),
         keeps=keeps, people=_people(app, dataset_id) if keeps else [], roles=ROLES,
     )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -259,6 +261,7 @@ def test_how_a_dataset_is_labelled_is_changed_and_what_is_not_sent_stays(site: S
         ({"order": "backwards"}, 422, "One of:"),
         ({"random_share": "nan"}, 422, "random_share"),
         ({"name": ""}, 422, "1 to 200 characters"),
+        ({"name": "x", "shown": "[]"}, 422, "does not say what it showed"),
         ({"name": "x", "revision": "1"}, 409, "somebody changed it"),
         ({"seed": "7"}, 409, "the records have been drawn"),
     ],
@@ -273,6 +276,54 @@ def test_a_mistake_is_said_and_what_was_typed_stays(site: Site, values: dict[str
     assert said in refused.text
     assert 'name="labels_per_record" value="7"' in refused.text
     assert again(site, made) == made
+
+
+def opened(site: Site, dataset_id: int, part: str) -> dict[str, str]:
+    """Return what the form of a part of the settings sends as it is shown, ticks as they are."""
+    page = site.page(f"/datasets/{dataset_id}/settings").text
+    form = page[page.index(f'<section class="card" id="{part}">') :].split("</form>")[0]
+    shown = json.loads(re.search(r"name=\"shown\" value='([^']*)'", form)[1].replace("\\u0027", "'"))
+    return {
+        **{name: value for name, value in shown.items() if value},
+        "shown": json.dumps(shown),
+        "ticks": "suggest several_labels",
+    }
+
+
+def test_two_managers_change_different_settings_and_none_undoes_the_other(site: Site) -> None:
+    """Both opened the page before either saved; only where they changed the same is one of them asked."""
+    made = make(site, settings=service.DatasetSettings(several_labels=True))
+    place = f"/datasets/{made.id}/settings"
+    first, second, third = (opened(site, made.id, "general") for _ in range(3))
+    del first["suggest"]
+    assert site.form(place, first | {"batch_size": "20"}).status_code == 303
+    assert site.form(place, second | {"name": "second's", "lease_seconds": "700"}).status_code == 303
+    now = again(site, made)
+    assert (now.name, now.settings.batch_size, now.settings.lease_seconds) == ("second's", 20, 700)
+    assert (now.settings.suggest, now.settings.several_labels) == (False, True)
+    refused = site.form(place, third | {"batch_size": "30", "warm_start": "9"})
+    assert refused.status_code == 409
+    assert "Somebody else changed the same meanwhile: batch_size." in refused.text
+    assert "second&#39;s" in refused.text  # what the third left alone is as it is now
+    assert 'name="batch_size" value="30"' in refused.text
+    assert again(site, made).settings.warm_start == made.settings.warm_start
+    anew = opened(site, made.id, "general")
+    assert site.form(place, anew | {"batch_size": "30", "warm_start": "9"}).status_code == 303
+    assert (again(site, made).settings.batch_size, again(site, made).settings.warm_start) == (30, 9)
+
+
+def test_two_managers_change_different_labels(site: Site) -> None:
+    made = make(site)
+    place = f"/datasets/{made.id}/settings/labels"
+    one, two = (label.id for label in made.labels if not label.is_ignored)
+    first, second, third = (opened(site, made.id, "labels") for _ in range(3))
+    assert site.form(place, first | {f"name-{one}": "first's"}).status_code == 303
+    assert site.form(place, second | {f"description-{two}": "second's"}).status_code == 303
+    labels = {label.id: label for label in again(site, made).labels}
+    assert (labels[one].name, labels[two].description) == ("first's", "second's")
+    refused = site.form(place, third | {f"name-{one}": "third's"})
+    assert refused.status_code == 409
+    assert "Save again" in refused.text
 
 
 def test_labels_change_names_keys_colours_and_order_in_one_go(site: Site) -> None:
@@ -322,7 +373,7 @@ def test_a_label_with_answers_is_merged_and_not_removed(site: Site) -> None:
     assert merged.status_code == 303
     assert [label.name for label in again(site, made).labels] == ["good", "ignored"]
     history = site.page(f"/datasets/{made.id}/records/{records(site, made)[0].id}").text
-    assert "good</span>" in history[history.index("History") :]
+    assert "good</bdi></span>" in history[history.index("History") :]
 
 
 def test_guidelines_are_looked_at_before_they_are_saved(site: Site) -> None:
