@@ -73,6 +73,10 @@ def score(name: str, answers: Answers, right: dict[str, str], folder: Path) -> N
         print(
             f"  {what:<12} right in {hits / len(known):.4f} of {len(known):,}, {of_decided / len(decided):.4f} of the {len(decided):,} with a majority"
         )
+    every = len({item for _, item, _ in answers}) - len(
+        naive([(str(row), item, label) for row, (_, item, label) in enumerate(answers)])
+    )
+    print(f"  with each row as a vote of its own, repeats too, {every} items would tie")
     expected = naive(answers)
     print(f"  a count of the newest answers has {'the same majorities' if expected == majority else 'OTHER MAJORITIES'}")
     if name == "made":

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     from labelmill.db.database import Database
 
-#: Records that are read at once.
+#: Records that are read at once at most, to begin with, and the characters that they may have: a record may be a book.
 SLICE: Final = 10_000
+_FIRST: Final = 100
+_CHARACTERS: Final = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +79,25 @@ def slices(
 ) -> Iterator[tuple[npt.NDArray[np.int64], pl.Series]]:
     """Yield (ids, contents) of the records, or init records, after one id and up to another, in the order of their ids.
 
-    Each slice is a read of its own: nothing is held open while somebody works on it.
+    Each slice is a read of its own: nothing is held open while somebody works on it. A slice has ``size`` records at most, and fewer the
+    longer those before it were.
     """
     import numpy as np
     import polars as pl
 
     rows = init_records if init else records
     query = sa.select(rows.c.id, rows.c.content).where(rows.c.dataset_id == dataset_id, rows.c.id <= to).order_by(rows.c.id)
+    step = min(size, _FIRST)
     while True:
         with database.read() as connection:
-            found = connection.execute(query.where(rows.c.id > after).limit(size)).all()
+            found = connection.execute(query.where(rows.c.id > after).limit(step)).all()
         if not found:
             return
         ids = np.fromiter((row[0] for row in found), dtype=np.int64, count=len(found))
         yield ids, pl.Series([row[1] for row in found], dtype=pl.String)
         after = int(ids[-1])
+        characters = sum(len(row[1]) for row in found)
+        step = max(1, min(size, 2 * step, len(found) * _CHARACTERS // max(1, characters)))
 
 
 def count_between(connection: Connection, dataset_id: int, after: int, to: int, *, init: bool = False) -> int:

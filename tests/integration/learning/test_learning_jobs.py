@@ -18,7 +18,7 @@ from labelmill.jobs import leases
 from labelmill.jobs import service as jobs
 from labelmill.jobs.heart import RunningStep
 from labelmill.jobs.tables import job_steps
-from labelmill.learning import service
+from labelmill.learning import reading, service
 from labelmill.learning.tables import classifiers, current_generations, generations, queue_records
 from learning_lab import person, text
 
@@ -454,6 +454,19 @@ def test_images_and_rows_are_learnt_from_too(lab):
     found = lab.read(service.predictions, lab.app.blobs, dataset.id, list(lab.ids(dataset)))
     names = {label.id: label.name for label in dataset.labels}
     assert [names[label] for label, _ in found.values()] == ["light", "dark"] * 6
+
+
+def test_long_records_are_read_a_few_at_a_time(lab, monkeypatch):
+    """Ten thousand texts of a megabyte have no room in memory; of short ones so many are read at once."""
+    monkeypatch.setattr(reading, "_FIRST", 4)
+    monkeypatch.setattr(reading, "_CHARACTERS", 3_000)
+    dataset = lab.dataset(0)
+    lab.add_contents(dataset, [f"{number} short" for number in range(60)])
+    lab.add_contents(dataset, [f"{number} {'x' * 2_000}" for number in range(35)])
+    ids = list(lab.ids(dataset))
+    found = [some.tolist() for some, _ in reading.slices(lab.app.database, dataset.id, to=ids[-1], size=32)]
+    assert [each for some in found for each in some] == ids
+    assert [len(some) for some in found] == [4, 8, 16, 32, 32, 1, 1, 1]
 
 
 def test_rows_without_any_value_are_no_error(lab):

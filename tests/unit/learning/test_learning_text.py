@@ -123,6 +123,18 @@ def test_words_of_chinese_texts_are_told_apart_by_their_characters():
     assert (made.predict(matrix[200:]) == labels[200:] + 1).mean() > 0.85
 
 
+@pytest.mark.parametrize(("texts", "size"), [(2, 10_000_000), (20_000, 60), (20_000, 1)])
+def test_how_many_texts_are_taken_apart_at_once_changes_nothing(monkeypatch, texts, size):
+    """Neither for a bound on their number nor for one on their bytes, which a few long ones reach."""
+    every = [*TEXTS, "long " * 40, "", "Ende", *TEXTS]
+    whole = fitted(every).transform(pl.Series(every))
+    monkeypatch.setattr("labelmill.learning.features.text.SLICE", texts)
+    monkeypatch.setattr("labelmill.learning.features.text.SLICE_BYTES", size)
+    made = fitted(every)
+    assert (made.transform(pl.Series(every)) != whole).nnz == 0
+    assert made.transform(pl.Series(every)[:0]).shape == (0, whole.shape[1])
+
+
 def test_what_was_kept_makes_the_same_numbers():
     made = fitted(TEXTS)
     again = features.load(features.dump(made), nothing)
