@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 import lent
+import preloaded
 from labelmill import bootstrap
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.engine import make_engine
@@ -122,21 +122,14 @@ class TaskLab:
         outer = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
         return outer | self.variables | more
 
-    def begin(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, **more: str) -> preloaded.Process:
         """Start the command."""
-        command = [sys.executable, "-m", "labelmill", *arguments]
-        pipes: Mapping[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment(**more), text=True, **pipes)
+        return preloaded.Process(arguments, cwd=self.folder, env=self.environment(**more))
 
     def run(self, *arguments: str, trigger: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
-        with self.begin(*arguments, **({"LABELMILL_TRIGGER": trigger} if trigger else {})) as process:
-            try:
-                out, err = process.communicate(timeout=120)
-            except BaseException:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        more = {"LABELMILL_TRIGGER": trigger} if trigger else {}
+        return preloaded.run(arguments, cwd=self.folder, env=self.environment(**more))
 
     def words(self, source: str, sink: str, *options: str) -> list[str]:
         """Return the arguments that label ``source``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import audience_tables
+import preloaded
 from audience_tables import RESULT_ROWS, RESULTS_24, STATE_24, STATE_ROWS_24, UTF8MB3, Predecessor
 from labelmill import triggers
 
@@ -35,8 +36,7 @@ PENDING = (
 def labelmill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
     environment["LABELMILL_DATA_DIR"] = str(folder / "data")
-    command = [sys.executable, "-m", "labelmill", "adopt", "audience", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return preloaded.run(["adopt", "audience", *arguments], cwd=folder, env=environment)
 
 
 def adopt_until(url: str, trigger: str) -> int:

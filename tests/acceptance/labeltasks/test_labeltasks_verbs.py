@@ -14,6 +14,7 @@ import polars as pl
 import psutil
 import pytest
 
+import preloaded
 import task_lab
 from task_lab import FIGURES, TaskLab
 
@@ -33,11 +34,11 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def begun(lab: TaskLab) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def begun(lab: TaskLab) -> Iterator[Callable[..., preloaded.Process]]:
     """Start the command, and end it with the test."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[preloaded.Process] = []
 
-    def begin(*arguments: str, **more: str) -> subprocess.Popen[str]:
+    def begin(*arguments: str, **more: str) -> preloaded.Process:
         started.append(lab.begin(*arguments, **more))
         return started[-1]
 
@@ -49,7 +50,7 @@ def begun(lab: TaskLab) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def children_of(process: preloaded.Process) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

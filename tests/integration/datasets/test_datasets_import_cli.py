@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import sqlalchemy as sa
 
+import preloaded
 from import_samples import picture, write_xlsx
 from labelmill import cli
 from labelmill.db.engine import make_engine
@@ -208,8 +207,8 @@ def test_l3_the_loops_variables_become_the_datasets_settings(run, files, monkeyp
 )
 def test_p05_a_killed_command_goes_on_where_it_was(run, tmp_path, place):
     name = write(tmp_path / "a.csv", "text\n" + "".join(f"text {n}\n" for n in range(1200)))
-    command = [sys.executable, "-m", "labelmill", "import", name, "--into", "posts", "--new"]
-    killed = subprocess.run(command, env={**os.environ, "LABELMILL_TRIGGER": place}, capture_output=True, check=False)
+    command = ["import", name, "--into", "posts", "--new"]
+    killed = preloaded.run(command, cwd=tmp_path, env={**os.environ, "LABELMILL_TRIGGER": place})
     assert killed.returncode == -9
     (job,) = [each for each in run("jobs", "list", "--json")[1] if each["kind"] == "import"]
     code, _, said = run("jobs", "run", job["id"])

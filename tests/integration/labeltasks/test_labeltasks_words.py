@@ -6,11 +6,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import preloaded
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ROWS = (
@@ -38,8 +39,7 @@ def run(tmp_path: Path) -> Run:
             "LABELMILL_DATABASE_URL": f"sqlite:///{tmp_path}/own.db",
             "LABELMILL_DATA_DIR": str(tmp_path / "data"),
         }
-        command = [sys.executable, "-m", "labelmill", *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return preloaded.run(arguments, cwd=tmp_path, env=environment)
 
     return call
 
