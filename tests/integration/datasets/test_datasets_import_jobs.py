@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -299,26 +298,23 @@ def test_whether_anybody_is_served_is_known_as_long_as_they_are(tmp_path):
     assert is_served(tmp_path / "missing")
 
 
-def test_others_write_quickly_while_many_rows_come_in(local):
-    """What waits for SQLite's one writer gets its turn between two slices."""
+def test_others_write_between_the_slices_while_many_rows_come_in(local):
+    """What waits for SQLite's one writer gets its turn again and again: it meets the import when some of its rows are there."""
     path = local.write("text\n" + "".join(f"some text that is number {n}\n" for n in range(20_000)))
     dataset = local.dataset()
     job = local.begin(dataset, path, TEXT)
-    waits = []
+    met = set()
     with serving(local.app.settings.data_dir):
         thread = threading.Thread(target=run_or_watch, args=(local.app.runtime, job))
         thread.start()
         while thread.is_alive():
-            started = time.monotonic()
-            local.app.database.transact(_touch, dataset)
-            waits.append(time.monotonic() - started)
-            time.sleep(0.02)
+            met.add(local.app.database.transact(_touch, dataset))
         thread.join()
     assert len(local.records(dataset)) == 20_000
-    assert len(waits) > 10
-    # On a quiet machine no wait reaches 0.1 s; half of that is what must hold on a busy one too.
-    assert sorted(waits)[len(waits) // 2] < 0.05, sorted(waits)
+    assert len(met - {0, 20_000}) >= 3, met
 
 
 def _touch(connection, dataset):
+    """Write something, and return how many records there are in the same transaction."""
     connection.execute(sa.update(label_rows).where(label_rows.c.dataset_id == dataset).values(description="x"))
+    return connection.scalar(sa.select(sa.func.count()).where(record_rows.c.dataset_id == dataset))

@@ -136,7 +136,7 @@ def test_p10_who_publishes_to_a_redis_that_is_away_waits_for_nothing() -> None:
             begun = time.monotonic()
             for _ in range(1000):
                 waker.wake([("step", "learner")])
-            assert time.monotonic() - begun < 1
+            assert time.monotonic() - begun < 20  # a thousand times the time after which it gives up would be hours
             begun = time.monotonic()
             waker.close()
             assert time.monotonic() - begun < 10

@@ -29,13 +29,13 @@ def test_without_workers_the_job_runs_here(lab):
 
 @only_sqlite
 def test_nothing_waits_for_a_look_between_steps_and_phases(lab, monkeypatch):
-    """With half a minute between two looks a job of twelve steps in three phases is done at once: there is no look in between."""
-    monkeypatch.setattr("labelmill.jobs.inline.LOOK_SECONDS", 30.0)
-    monkeypatch.setattr("labelmill.jobs.inline.REPORT_SECONDS", 30.0)
+    """With minutes between two looks a job of twelve steps in three phases is done at once: there is no look in between."""
+    monkeypatch.setattr("labelmill.jobs.inline.LOOK_SECONDS", 200.0)
+    monkeypatch.setattr("labelmill.jobs.inline.REPORT_SECONDS", 200.0)
     job, begun = lab.submit("add", steps=10), time.monotonic()
     run_or_watch(lab.runtime, job.id)
     assert lab.holds_exactly(job)
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 150
 
 
 @only_sqlite
@@ -45,7 +45,7 @@ def test_an_unknown_job_is_told(lab):
 
 
 @only_sqlite
-def test_a_worker_whose_process_is_gone_is_forgotten_at_once_and_its_step_freed(lab):
+def test_a_worker_whose_process_is_gone_is_forgotten_at_once_and_its_step_freed(lab, monkeypatch):
     """The row of a process that was killed a moment ago delays nobody."""
     job = lab.submit("add")
     lab.database.transact(presence.arrive, "gone", runner="local", queues=["default"])
@@ -54,20 +54,22 @@ def test_a_worker_whose_process_is_gone_is_forgotten_at_once_and_its_step_freed(
     from labelmill.jobs import leases
 
     lab.database.transact(leases.claim, "gone", queues=["default"])
-    begun = time.monotonic()
+    waits = []
+    monkeypatch.setattr(clock, "sleep", waits.append)
     assert not has_live_worker(lab.runtime, "default")
-    assert time.monotonic() - begun < 0.5
+    assert waits == []
     assert lab.steps(job)[0]["error"]["code"] == "worker-died"
 
 
 @only_sqlite
 @pytest.mark.parametrize("queue", ["default", "other"])
-def test_a_worker_whose_heart_stands_still_is_not_waited_for_long(lab, queue):
+def test_a_worker_whose_heart_stands_still_is_not_waited_for_long(lab, queue, monkeypatch):
     """Its process exists (ours) and nothing beats: after 2.5 heartbeats it does not count; one of another queue never does."""
     lab.database.transact(presence.arrive, "still", runner="local", queues=[queue])
-    begun = time.monotonic()
+    waits = []
+    monkeypatch.setattr(clock, "sleep", lambda seconds: (waits.append(seconds), time.sleep(seconds)))
     assert not has_live_worker(lab.runtime, "default")
-    assert time.monotonic() - begun < 2.5 * lab.settings.heartbeat_seconds + 0.5
+    assert sum(waits) < 3 * lab.settings.heartbeat_seconds
 
 
 @only_sqlite

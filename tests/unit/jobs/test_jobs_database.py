@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -146,9 +145,7 @@ def test_a_file_that_cannot_be_opened_is_an_outage(tmp_path):
 def test_readers_do_not_wait_for_a_writer(database):
     with database.write() as connection:
         insert(connection, 1)
-        begun = time.monotonic()
-        assert count(database) == 0
-        assert time.monotonic() - begun < 0.5
+        assert count(database) == 0  # if it waited, then for its own thread: in vain
     assert count(database) == 1
 
 
