@@ -91,6 +91,7 @@ class App:
             Later(("train", "predict"), self._learning_kinds),
             Later(("samples",), self._sample_kinds),
             Later(("archive", "expire-archive"), self._archive_kinds),
+            Later(("export-table",), self._export_kinds),
         )
 
     def _dataset_kinds(self) -> list[JobKind]:
@@ -109,6 +110,11 @@ class App:
         from labelmill.samples.jobs import SampleSteps
 
         return [SampleSteps(self.database, self.blobs).kind()]
+
+    def _export_kinds(self) -> list[JobKind]:
+        from labelmill.exports.table_jobs import TableSteps
+
+        return [TableSteps(self.database, self.blobs, self.places).kind()]
 
     def _archive_kinds(self) -> list[JobKind]:
         from labelmill.archives.jobs import ArchiveSteps

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -12,11 +14,13 @@ import sqlalchemy as sa
 
 import archive_lab
 import learning_lab
+from labelmill.connections import service as connections
 from labelmill.datasets import blob_sweep, dataset_rows, import_jobs, record_rows, recount, removal
 from labelmill.datasets import service as datasets
 from labelmill.datasets.import_places import reference
 from labelmill.datasets.imports import Mapping
 from labelmill.datasets.model import RecordKind
+from labelmill.exports import table_jobs
 from labelmill.jobs import service as jobs
 from labelmill.jobs.tables import job_steps
 from labelmill.labeltasks import announcing, state_table
@@ -238,9 +242,28 @@ def expire_archive(app: App, folder: Path) -> Sample:
     return Sample(job, lambda: [lab.found(made.id).blob, list(app.blobs.names(f"archives/{dataset.id}/"))])
 
 
+def export_table(app: App, folder: Path) -> Sample:
+    """Write 30 records into a table of a named connection."""
+    folder.mkdir()
+    lab = learning_lab.Lab(app)
+    dataset = lab.dataset(30)
+    lab.answer_right(dataset, 12)
+    url = f"sqlite:///{folder}/theirs.db"
+    app.database.transact(connections.add, app, name=f"theirs-{dataset.id}", url=url, writable=["main"], confined=False)
+    place = {"connection": f"theirs-{dataset.id}", "schema": None, "table": "labels"}
+    job = app.database.transact(table_jobs.submit, dataset.id, place)
+
+    def effects() -> list[Any]:
+        with closing(sqlite3.connect(folder / "theirs.db")) as connection:
+            return connection.execute("SELECT * FROM labels ORDER BY record_key").fetchall()
+
+    return Sample(job, effects)
+
+
 SAMPLES: dict[str, Callable[[App, Path], Sample]] = {
     "archive": make_archive,
     "expire-archive": expire_archive,
+    "export-table": export_table,
     "import": import_records,
     "label-task": label_task,
     "label-task-row": label_task_row,

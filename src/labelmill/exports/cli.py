@@ -15,9 +15,10 @@ from labelmill.datasets import RecordFilter
 from labelmill.datasets import service as datasets
 from labelmill.errors import BadInput, Conflict, Unavailable
 from labelmill.exports.formats import KINDS, Format, Naming, Request, Rows
-from labelmill.exports.service import export
+from labelmill.exports.service import Reading, export, export_to_table
 
 if TYPE_CHECKING:
+    from labelmill.bootstrap import App
     from labelmill.exports.service import Export
 
 #: Endings that tell a format; of those that share one, the format without a program's name.
@@ -41,15 +42,30 @@ def export_dataset(
     ] = None,
     tied: Annotated[bool | None, typer.Option("--tied/--untied", help="Only records that are tied, or that are not.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
+    to_table: Annotated[
+        str,
+        typer.Option(
+            "--to-table",
+            metavar="TABLE",
+            help="Instead of a file: @CONNECTION::schema.table, a URL with ::table, or FILE.db::table. Records that are there are changed, others added.",
+        ),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Write a dataset's records, answers and predictions to a file, as of this moment."""
-    wanted = format or _by_ending(out)
+    if to_table and (out or format):
+        raise BadInput("A table has no file and no format.", where="--to-table", way_out="Leave --out and --format away.")
+    if to_table and rows is not Rows.RECORDS:
+        raise BadInput("A table takes a row for each record only.", where="--rows", way_out="Export answers to a file.")
+    wanted = Format.PARQUET if to_table else format or _by_ending(out)
     with opened(settings_of(context)) as application:
         with application.database.read() as connection:
             dataset = datasets.find(connection, which)
         where = RecordFilter(text=text, label_id=_label(dataset, label), is_answered=answered, is_tied=tied)
         request = Request(format=wanted, rows=rows, naming=annotators, where=where)
+        if to_table:
+            _to_table(application, dataset, request, to_table, json=json)
+            return
         made = export(application.database, application.blobs, dataset.id, request)
         if out == "-":
             _to_stdout(made)
@@ -77,6 +93,17 @@ def _label(dataset: datasets.Dataset, name: str | None) -> int | None:
         known = ", ".join(each.name for each in dataset.labels)
         raise BadInput(f"The dataset has no label {name!r}.", where="--label", way_out=f"There are: {known}.")
     return found
+
+
+def _to_table(application: App, dataset: datasets.Dataset, request: Request, place: str, *, json: bool) -> None:
+    location = application.places.locate(application.places.reference(place), write=True)
+    with progress(f"export {dataset.name}", dataset.records) as tell:
+        reading = Reading.begin(application.database, application.blobs, dataset.id, request)
+        made = export_to_table(reading, location, tell)
+    print_fields(
+        {"table": str(location), "as_of": made.number, "added": made.added, "changed": made.changed, "same": made.same},
+        json=json,
+    )
 
 
 def _to_stdout(made: Export) -> None:

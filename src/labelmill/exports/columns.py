@@ -73,7 +73,9 @@ class Columns:
                 .join(answers, on="record_id", how="left", maintain_order="left_right")
                 .rename({"record_id": "record"})
             )
-        return named.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
+        # By place: polars takes some names of fields for patterns.
+        places = {name: place for place, name in enumerate(named.columns)}
+        return named.select(pl.nth(places[name]).cast(kind) for name, kind in self.schema.items())
 
     def contents(self, records: pl.DataFrame) -> pl.DataFrame:
         """Return the record's own columns for each record."""

@@ -15,10 +15,11 @@ from labelmill.exports.writers.parquet import Stitched
 from labelmill.exports.writers.parquet import as_file as parquet_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from labelmill.accounts import Actor
     from labelmill.blobs import Blobs
+    from labelmill.db.bulk.location import Location
     from labelmill.db.database import Database
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "Reading",
     "Request",
     "Stitched",
+    "TableExport",
     "export",
+    "export_to_table",
     "fields_of",
     "parquet_file",
     "require_export",
@@ -47,6 +50,17 @@ class Export:
     number: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableExport:
+    """What became of the rows of a table; those of records that were not exported stay as they were."""
+
+    added: int
+    changed: int
+    same: int
+    #: The newest annotation that is in it.
+    number: int
+
+
 def export(database: Database, blobs: Blobs, dataset_id: int, request: Request) -> Export:
     """Begin an export of a dataset as it is now. Raises NotFound, and BadInput for what the format cannot hold."""
     from labelmill.exports.writers import WRITERS
@@ -56,6 +70,25 @@ def export(database: Database, blobs: Blobs, dataset_id: int, request: Request) 
         name=file_name(reading.dataset.name, request), media_type=KINDS[request.format].media_type,
         chunks=WRITERS[request.format](reading, request, blobs), number=reading.number,
     )  # fmt: skip
+
+
+def export_to_table(reading: Reading, location: Location, tell: Callable[[int, int | None], None]) -> TableExport:
+    """Bring a SQL table up to a dataset's records, slice by slice, each committed; broken off, it can be run again.
+
+    Raises BadSource and Conflict for a table or a name that cannot be written to.
+    """
+    from labelmill.exports.sql_table import SqlTable, Tally
+
+    sink = SqlTable(location, reading)
+    tally = Tally()
+    try:
+        table = sink.prepare()
+        for piece in reading.slices():
+            sink.write(table, piece, tally)
+            tell(tally.rows, reading.dataset.records)
+    finally:
+        sink.close()
+    return TableExport(added=tally.added, changed=tally.changed, same=tally.same, number=reading.number)
 
 
 def require_export(database: Database, actor: Actor, dataset_id: int, naming: Naming) -> Actor:

@@ -82,6 +82,23 @@ def test_what_cannot_be_done_says_why(run: Run, posts: str, arguments: tuple[str
     assert told in said.replace("ignored, ", "").replace(", ignored", "")
 
 
+def test_a_table_takes_the_records_and_follows_them(run: Run, posts: str, tmp_path: Path) -> None:
+    place = "out.db::labels"
+    code, told, said = run("export", posts, "--to-table", place, "--answered", "--json")
+    assert (code, told["added"], told["changed"], told["same"]) == (0, 3, 0, 0), said
+    code, told, said = run("export", posts, "--to-table", f"sqlite:///{tmp_path}/out.db::labels", "--json")
+    assert (code, told["added"], told["changed"], told["same"]) == (0, 1, 0, 3), said
+    for arguments, word in (
+        (("--to-table", place, "--out", "x.csv"), "no file and no format"),
+        (("--to-table", place, "--rows", "answers"), "each record only"),
+        (("--to-table", "@nobody::labels"), "nobody"),
+        (("--to-table", "out.csv"), "names no table"),
+        (("--to-table", "nowhere/out.db::labels"), "folder does not exist"),
+    ):
+        code, _, said = run("export", posts, *arguments)
+        assert (code != 0, word in said) == (True, True), said
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet", "label-studio"])
 def test_export_remove_and_import_gives_the_same_dataset(run: Run, posts: str, tmp_path: Path, form: str) -> None:
     before = _content(run, posts, tmp_path)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import learning_lab
 import webapp
 from labelmill.accounts import Role, Scope, service
+from labelmill.connections import service as connections
 from labelmill.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 #: Route -> the status for nobody; for viewer, annotator, manager and admin of the whole; for manager, annotator and viewer of this
 #: dataset only, and for the manager of another dataset only.
@@ -24,6 +28,8 @@ TABLE = {
     "GET /datasets/{dataset_id}/export/file": (401, 404, 404, 200, 200, 200, 403, 200, 404),
     "GET /datasets/{dataset_id}/export/file?annotators=name": (401, 404, 404, 200, 200, 200, 403, 403, 404),
 }
+#: With a body, the status is that of the check that comes first: there is no such connection.
+WRITES = {"POST /v1/datasets/{dataset_id}/export/table": (401, 404, 404, 404, 404, 403, 403, 403, 404)}
 
 
 class Site:
@@ -60,6 +66,52 @@ def lab_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.mark.parametrize("call", TABLE)
 def test_p29_each_route_of_exports_answers_each_caller_as_the_table_says(lab_site: Site, call: str) -> None:
     assert tuple(lab_site.ask(call, token) for token in lab_site.callers) == TABLE[call]
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_p29_each_route_that_writes_answers_each_caller_as_the_table_says(lab_site: Site, call: str) -> None:
+    method, _, path = call.partition(" ")
+    path = path.replace("{dataset_id}", str(lab_site.here.id))
+    body = {"connection": "nowhere", "table": "labels"}
+    answers = [lab_site.site.ask(method, path, token=token, json=body).status_code for token in lab_site.callers]
+    assert tuple(answers) == WRITES[call]
+
+
+def test_a_table_of_a_named_connection_is_written_by_a_job(lab_site: Site, tmp_path: Path) -> None:
+    app = lab_site.site.app
+    for name, schemas in (("theirs", {"writable": ["main"]}), ("readonly", {"readable": ["main"]})):
+        url = f"sqlite:///{tmp_path}/theirs.db"
+        app.database.transact(connections.add, app, name=name, url=url, confined=False, **schemas)
+    path = f"/v1/datasets/{lab_site.here.id}/export/table"
+
+    def ask(key: str = "", **body: Any) -> webapp.httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        return lab_site.site.ask(
+            "POST", path, role=Role.MANAGER, json={"connection": "theirs", "table": "labels", **body}, headers=headers
+        )
+
+    assert ask(connection="readonly", schema="main").status_code == 403
+    assert ask(url="sqlite:///x.db").status_code == 422
+    assert ask(table="sqlite_labels").status_code == 422
+    made = ask("once", answered=True)
+    assert (made.status_code, made.headers["location"]) == (202, f"/v1/jobs/{made.json()['id']}")
+    assert ask("once", answered=True).json() == made.json()
+    lab_site.lab.work(("default",))
+    job = lab_site.site.ask("GET", made.headers["location"], role=Role.MANAGER).json()
+    assert (job["state"], job["result"]["added"], job["result"]["changed"]) == ("succeeded", 6, 0), job
+    again = ask()
+    lab_site.lab.work(("default",))
+    result = lab_site.lab.job(again.json()["id"]).result
+    assert (result["added"], result["changed"], result["same"]) == (6, 0, 6)
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as connection:
+        found = connection.execute(
+            "SELECT label IS NULL, predicted IS NULL, count(*) FROM labels GROUP BY 1, 2 ORDER BY 1"
+        ).fetchall()
+        connection.execute("DROP TABLE labels")
+        connection.execute("CREATE TABLE labels (record_key TEXT PRIMARY KEY)")
+    assert found == [(0, 0, 6), (1, 0, 6)]
+    refused = ask()
+    assert (refused.status_code, "has no column" in refused.json()["detail"]) == (409, True)
 
 
 def test_the_file_is_an_attachment_with_the_dataset_s_name(lab_site: Site) -> None:

@@ -81,10 +81,10 @@ class Stitched:
         return first + written + len(written).to_bytes(4, "little") + MAGIC
 
 
-def as_file(frame: pl.DataFrame) -> memoryview:
-    """Return a frame as a file of one row group."""
+def as_file(frame: pl.DataFrame, *, level: int | None = None) -> memoryview:
+    """Return a frame as a file of one row group, compressed by zstd at ``level``, else at polars' own."""
     file = io.BytesIO()
-    frame.write_parquet(file, row_group_size=max(1, frame.height))
+    frame.write_parquet(file, row_group_size=max(1, frame.height), compression_level=level)
     return file.getbuffer()
 
 

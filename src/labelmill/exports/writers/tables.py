@@ -46,7 +46,7 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame without nested columns: votes as a JSON object, lists as JSON arrays, times in ISO form."""
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
     texts = [pl.Series(name, [_as_json(name, value) for value in frame[name].to_list()], pl.String) for name in nested]
-    times = [pl.col(name).dt.to_string("iso:strict") for name, kind in frame.schema.items() if kind.is_temporal()]
+    times = [pl.nth(place).dt.to_string("iso:strict") for place, kind in enumerate(frame.dtypes) if kind.is_temporal()]
     return frame.with_columns(*texts, *times)
 
 
@@ -59,8 +59,9 @@ def _as_json(name: str, value: Any) -> str | None:
 def defused(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a flat frame in which no text is a formula to a spreadsheet: such texts, and headings, get an apostrophe in front."""
     flattened = flat(frame)
-    texts = [name for name, kind in flattened.schema.items() if kind == pl.String]
-    safe = flattened.with_columns(_defused(pl.col(name)).alias(name) for name in texts)
+    # By place: polars takes some names for patterns.
+    texts = [(place, name) for place, (name, kind) in enumerate(flattened.schema.items()) if kind == pl.String]
+    safe = flattened.with_columns(_defused(pl.nth(place)).alias(name) for place, name in texts)
     return safe.rename(lambda name: f"'{name}" if name.lstrip(" \ufeff").startswith(FORMULA) else name)
 
 
