@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Request, Response
-from fastapi.responses import HTMLResponse
 
 from labelmill.accounts import Action, Actor, may, require, service
 from labelmill.accounts.account_routes import replace_email, replace_password
@@ -13,13 +12,15 @@ from labelmill.accounts.passwords import SHORTEST
 from labelmill.bootstrap import App
 from labelmill.errors import BadInput, LabelmillError
 from labelmill.http import SignedIn, TheApp, page_router, render, see_other
+from labelmill.http.sheets import Column, columns, csv_of, sheet
 
 router = page_router()
 Text = Annotated[str, Form(max_length=300)]
+SESSIONS = (*columns("browser", "scope", "created_at", "last_seen_at", "expires_at"), Column(name="actions", is_silent=True))
 
 
 @router.get("/account")
-def account_page(request: Request, app: TheApp, actor: SignedIn, saved: str = "") -> HTMLResponse:
+def account_page(request: Request, app: TheApp, actor: SignedIn, saved: str = "") -> Response:
     """Show one's own account, with forms for what can be changed."""
     require(actor, Action.VIEW_ACCOUNT)
     return _page(request, app, actor, saved=saved)
@@ -76,13 +77,14 @@ def _page(
     part: str = "",
     typed: str = "",
     saved: str = "",
-) -> HTMLResponse:
+) -> Response:
     with app.database.read() as connection:
         me = service.get_annotator(connection, actor.annotator_id)
         has_password = service.has_password(connection, actor.annotator_id)
         sessions = service.list_sessions(connection, actor.annotator_id, app.settings)
-    return render(
+    table = sheet(request, "sessions", SESSIONS, sessions, place="/account")
+    return csv_of(request, [table]) or render(
         request, "accounts/account.html", status=error.status if error else 200, me=me, has_password=has_password,
-        sessions=sessions, changes=may(actor, Action.CHANGE_ACCOUNT), error=error, part=part, typed=typed, saved=saved,
+        sessions=table, changes=may(actor, Action.CHANGE_ACCOUNT), error=error, part=part, typed=typed, saved=saved,
         shortest=SHORTEST,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from labelmill.bootstrap import App
 from labelmill.errors import BadInput, Conflict, Forbidden, LabelmillError, TooManyRequests, Unauthenticated
 from labelmill.http import Client, MaybeActor, SignedIn, TheApp, local_path, page_router, render, see_other
 from labelmill.http.current import COOKIE, is_secure, set_session
+from labelmill.http.sheets import Column, columns, csv_of, sheet
 
 router = page_router()
 Text = Annotated[str, Form(max_length=200)]
@@ -21,6 +22,17 @@ LONGEST_PATH = 1000
 #: One account is tried this many times as often as one address may try, whoever tries: guessers who share the work are slowed too.
 GUESSES_AT_ONE = 2
 YEAR = 365 * 86400
+
+
+def _state(token: service.ApiToken) -> str:
+    return "revoked" if token.revoked_at else "valid"
+
+
+TOKENS = (
+    *columns("name", "scope", "created_at", "expires_at", "last_used_at"),
+    Column(name="state", value=_state),
+    Column(name="actions", is_silent=True),
+)
 
 
 @router.get("/sign-in")
@@ -177,7 +189,7 @@ def choose(
 
 
 @router.get("/settings/tokens")
-def tokens_page(request: Request, app: TheApp, actor: SignedIn) -> HTMLResponse:
+def tokens_page(request: Request, app: TheApp, actor: SignedIn) -> Response:
     """List one's own API tokens, with the form for a new one."""
     require(actor, Action.VIEW_OWN_TOKENS)
     return _tokens(request, app, actor)
@@ -192,7 +204,7 @@ def make_token(
     name: Text,
     scope: Annotated[Scope, Form()],
     days: Annotated[int, Form()] = 365,
-) -> HTMLResponse:
+) -> Response:
     """Make an API token and show it this once."""
     require(actor, Action.MAKE_TOKEN)
     try:
@@ -213,16 +225,17 @@ def revoke_token(app: TheApp, actor: SignedIn, token_id: str) -> Response:
 
 def _tokens(
     request: Request, app: TheApp, actor: SignedIn, *, error: BadInput | None = None, secret: str | None = None
-) -> HTMLResponse:
+) -> Response:
     with app.database.read() as connection:
         found = service.list_tokens(connection, actor.annotator_id)
     allowed = may(actor, Action.MAKE_TOKEN)
     status = error.status if error else 200
-    return render(
+    table = sheet(request, "tokens", TOKENS, found, place="/settings/tokens")
+    return csv_of(request, [table]) or render(
         request,
         "accounts/tokens.html",
         status=status,
-        tokens=found,
+        tokens=table,
         scopes=list(Scope),
         error=error,
         secret=secret,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from operator import attrgetter
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Form, Query, Request, Response
@@ -16,10 +16,10 @@ from labelmill.accounts.invitations import LISTED, MOST_EMAILS, MOST_USES
 from labelmill.accounts.people_routes import DatasetId, Id, end_invitation
 from labelmill.bootstrap import App
 from labelmill.datasets import service as datasets
-from labelmill.errors import LabelmillError
+from labelmill.errors import LabelmillError, NotFound
 from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
-from labelmill.http.sheets import Column, csv_of, sheet
+from labelmill.http.sheets import Column, columns, csv_of, sheet
 
 router = page_router()
 MOST_SHOWN = 200
@@ -30,17 +30,13 @@ Number = Annotated[int, Form()]
 INSIDE = (Role.VIEWER, Role.ANNOTATOR, Role.MANAGER)
 
 
-def _columns(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name, value=attrgetter(name)) for name in names)
-
-
 def _state(annotator: service.Annotator) -> str:
     return "closed" if annotator.disabled_at else "open"
 
 
 _ACTIONS = Column(name="actions", is_silent=True)
-PEOPLE = (*_columns("name", "email", "role", "created_at"), Column(name="state", value=_state), _ACTIONS)
-MEMBERS = _columns("name", "email", "role", "joined_at")
+PEOPLE = (*columns("name", "email", "role", "created_at"), Column(name="state", value=_state), _ACTIONS)
+MEMBERS = columns("name", "email", "role", "joined_at")
 
 
 @router.get("/people")
@@ -163,7 +159,22 @@ def audit_page(
 ) -> HTMLResponse:
     """Show who changed what, newest first."""
     page = people_routes.list_audit(app, actor, dataset_id=dataset_id, actor_id=actor_id, cursor=cursor or None, limit=50)
-    return render(request, "accounts/audit.html", entries=page, first=not cursor, actor_id=actor_id, dataset_id=dataset_id)
+    with app.database.read() as connection:
+        people = {one.id: one.name for one in service.list_annotators(connection)} if page.items else {}
+        names = _dataset_names(connection, {one.dataset_id for one in page.items if one.dataset_id})
+    return render(
+        request, "accounts/audit.html", entries=page, first=not cursor, actor_id=actor_id, dataset_id=dataset_id, people=people,
+        dataset_names=names,
+    )  # fmt: skip
+
+
+def _dataset_names(connection: Connection, ids: set[int]) -> dict[int, str]:
+    """Return what datasets are called; those that were removed are left out."""
+    names = {}
+    for one in ids:
+        with suppress(NotFound):
+            names[one] = datasets.get(connection, one).name
+    return names
 
 
 def _words(emails: str) -> list[str] | None:

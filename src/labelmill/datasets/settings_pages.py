@@ -84,7 +84,7 @@ def settings_page(request: Request, app: TheApp, actor: SignedIn, dataset_id: Da
 def save(sent: TheForm) -> Response:
     """Save the name and how records are served and learnt from."""
 
-    def verb(connection: Connection) -> None:
+    def verb(connection: Connection) -> dict[str, Any]:
         now = service.get(connection, sent.dataset_id)
         values = _merged(sent, settings_form.shown_settings(now))
         wanted = settings_form.changed(settings_form.read_settings(values), now.settings)
@@ -96,6 +96,7 @@ def save(sent: TheForm) -> Response:
             name=None if name == now.name else name,
             settings=wanted or None,
         )
+        return wanted | ({} if name == now.name else {"name": name})
 
     return _act(sent, "general", verb, note="change dataset")
 
@@ -121,7 +122,7 @@ def save_guidelines(sent: TheForm) -> Response:
 def save_labels(sent: TheForm) -> Response:
     """Save names, colours, keys, descriptions and order of all labels, and add one."""
 
-    def verb(connection: Connection) -> None:
+    def verb(connection: Connection) -> dict[str, Any]:
         now = service.get(connection, sent.dataset_id)
         values = _merged(sent, settings_form.shown_labels(now))
         service.change(connection, sent.dataset_id, revision=_revision(sent.values) or now.revision)
@@ -134,6 +135,10 @@ def save_labels(sent: TheForm) -> Response:
                 field: sent.values.get(f"new-{field}", "").strip() for field in ("name", "colour", "shortcut", "description")
             }
             service.add_label(connection, sent.dataset_id, NewLabel(**new))
+        before = [each.name for each in now.labels]
+        after = [each.name for each in service.get(connection, sent.dataset_id).labels]
+        gone, come = [each for each in before if each not in after], [each for each in after if each not in before]
+        return {"before": gone, "after": come} if gone or come else {}
 
     return _act(sent, "labels", verb, note="change labels")
 
@@ -142,8 +147,11 @@ def save_labels(sent: TheForm) -> Response:
 def merge(sent: TheForm) -> Response:
     """Let the answers with one label count for another."""
 
-    def verb(connection: Connection) -> None:
-        service.merge_labels(connection, sent.dataset_id, _id(sent.values.get("label", "")), _id(sent.values.get("into", "")))
+    def verb(connection: Connection) -> dict[str, Any]:
+        names = {label.id: label.name for label in service.get(connection, sent.dataset_id).labels}
+        label, into = _id(sent.values.get("label", "")), _id(sent.values.get("into", ""))
+        service.merge_labels(connection, sent.dataset_id, label, into)
+        return {"label": names.get(label), "into": names.get(into)}
 
     return _act(sent, "labels", verb, note="merge label")
 
@@ -200,7 +208,9 @@ def _merged(sent: Sent, now: Mapping[str, str]) -> Mapping[str, str]:
 def _act(
     sent: Sent, part: str, verb: Callable[[Connection], object], *, note: str = "", action: Action = Action.CHANGE_DATASET, to: str = ""
 ) -> Response:  # fmt: skip
-    """Do ``verb`` in one transaction with the right to do so, and write it down as ``note``; what it returns as text is a job to wake.
+    """Do ``verb`` in one transaction with the right to do so, and write it down as ``note``.
+
+    What it returns as text is a job to wake, as a dict what was changed.
 
     What is refused is said beside its part of the page.
     """
@@ -209,7 +219,8 @@ def _act(
         accounts.require_in(connection, sent.actor, action, sent.dataset_id)
         done = verb(connection)
         if note:
-            accounts.note(connection, sent.actor, note, f"dataset {sent.dataset_id}", sent.dataset_id)
+            details = done if isinstance(done, dict) else {}
+            accounts.note(connection, sent.actor, note, f"dataset {sent.dataset_id}", sent.dataset_id, **details)
         return done
 
     try:

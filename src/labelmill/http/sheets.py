@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -34,8 +35,15 @@ class Column:
     value: Callable[[Any], Any] | None = None
     #: Figures stand at the right, and are sorted from the largest at first.
     is_figure: bool = False
+    #: Left out where the window is narrow.
+    is_wide_only: bool = False
     #: Buttons and bars have a heading for screen readers only.
     is_silent: bool = False
+
+
+def columns(*names: str) -> tuple[Column, ...]:
+    """Return columns that hold what rows call so themselves."""
+    return tuple(Column(name=name, value=attrgetter(name)) for name in names)
 
 
 @dataclass(frozen=True, kw_only=True)

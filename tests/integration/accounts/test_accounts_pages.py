@@ -314,6 +314,21 @@ def test_the_audit_log_is_shown_with_names_and_can_be_narrowed(site: Site, datas
     assert f"/audit?actor_id={manager}" in page.text
 
 
+def test_the_audit_log_calls_people_datasets_and_changes_by_their_names(site: Site, dataset: int) -> None:
+    person = site.app.database.transact(service.add_annotator, email="vera@audit.example", name="Vera", role=Role.VIEWER).id
+    site.form(f"/datasets/{dataset}/settings/members", {"annotator": person, "role": "viewer"})
+    site.form(f"/datasets/{dataset}/settings", {"batch_size": "77"})
+    site.form(f"/datasets/{dataset}/settings/labels", {"new-name": "a new label"})
+    page = site.page(f"/audit?dataset_id={dataset}").text
+    table = re.sub(r"<[^>]*>", " ", page[page.index("<tbody>") : page.index("</tbody>")])
+    assert person not in table
+    assert site.person(Role.ADMIN) not in table
+    assert "batch_size 77" in re.sub(r"\s+", " ", table)
+    assert "a new label" in table
+    assert f'<a href="/audit?actor_id={person}">Vera</a>' in page
+    assert f"#{dataset}" not in table
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-up", "/account", "/people", "/audit", "/datasets/{dataset}/members"])
 def test_the_pages_on_people_speak_chinese(site: Site, dataset: int, path: str) -> None:
     asked = path.replace("{dataset}", str(dataset))

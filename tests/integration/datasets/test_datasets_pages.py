@@ -173,14 +173,14 @@ def test_what_others_answered_is_shown_to_nobody_who_has_not_answered(site: Site
     record = records(site, made)[0]
     answer(site, made, record.id, made.labels[1].id, Role.ADMIN)
     place = f"/datasets/{made.id}/records/{record.id}"
-    assert "bad</span>" not in site.page(place, Role.ANNOTATOR).text
+    assert "bad</bdi></span>" not in site.page(place, Role.ANNOTATOR).text
     assert "shown once you answered" in site.page(place, Role.ANNOTATOR).text
-    assert "bad</span>" in site.page(place, Role.VIEWER).text
+    assert "bad</bdi></span>" in site.page(place, Role.VIEWER).text
     narrowed = site.page(f"/datasets/{made.id}/records?label={made.labels[1].id}", Role.ANNOTATOR).text
     assert narrowed.count("text number") == 3
     answer(site, made, record.id, made.labels[0].id, Role.ANNOTATOR)
     after = site.page(place, Role.ANNOTATOR).text
-    assert "bad</span>" in after
+    assert "bad</bdi></span>" in after
     assert "annotator 1" in after
 
 
@@ -192,7 +192,7 @@ def test_the_history_of_a_record_has_changes_and_withdrawals(site: Site) -> None
     site.app.database.transact(annotation.withdraw, made, record.id, who, key=f"k{next(_NUMBERS)}")
     page = site.page(f"/datasets/{made.id}/records/{record.id}").text
     history = page[page.index("History") :]
-    assert history.index("withdrawn") < history.index("bad</span>") < history.index("good</span>")
+    assert history.index("withdrawn") < history.index("bad</bdi></span>") < history.index("good</bdi></span>")
 
 
 def test_what_a_record_holds_is_shown_as_text(site: Site) -> None:

@@ -164,3 +164,31 @@ def test_a_dataset_without_records_has_a_monitor_too(site: Site) -> None:
     assert page.status_code == 200
     assert "Nothing to see yet" in page.text
     assert sheet(site.page(f"/datasets/{dataset.id}/monitor?csv=annotators"))[1:] == []
+
+
+def test_the_datasets_sort_all_of_them_and_download(site: Site, answered: Dataset) -> None:
+    """Not a page of them only; who may see but some gets those."""
+    lab = annotation_lab.Lab(site.app.database)
+    made = [lab.dataset(size) for size in (9, 2, 30)]
+    found = sheet(site.page("/datasets?sort=-datasets.records&csv=datasets"))
+    assert found[0] == ["name", "kind", "records", "labelled", "ties", "labels", "created_at"]
+    assert [row[2] for row in found[1:]] == ["30", "9", "6", "2"]
+    assert found[3][:6] == [answered.name, "text", "6", "2", "1", "2"]
+    page = site.page("/datasets?sort=datasets.records").text
+    assert sorted_by(page) == [("ascending", "Records")]
+    assert re.findall(r"<strong>(set [^<]*)</strong>", page) == [row[0] for row in reversed(found[1:])]
+    site.app.database.transact(accounts.set_member, made[0].id, site.person(Role.ANNOTATOR), Role.ANNOTATOR)
+    mine = site.page("/datasets?csv=datasets", Role.ANNOTATOR)
+    assert [row[0] for row in sheet(mine)[1:]] == [made[0].name]
+
+
+def test_tokens_and_sessions_sort_and_download(site: Site) -> None:
+    for name in ("b program", "a program"):
+        site.app.database.transact(accounts.create_token, site.person(Role.ADMIN), name=name, scope="read")
+    tokens = sheet(site.page("/settings/tokens?sort=tokens.name&csv=tokens"))
+    assert tokens[0] == ["name", "scope", "created_at", "expires_at", "last_used_at", "state"]
+    assert [row[0] for row in tokens[1:3]] == ["a program", "b program"]
+    sessions = sheet(site.page("/account?csv=sessions", **{"User-Agent": "a=b"}))
+    assert sessions[0] == ["browser", "scope", "created_at", "last_seen_at", "expires_at"]
+    assert len(sessions) > 1
+    assert sorted_by(site.page("/account?sort=-sessions.created_at").text) == [("descending", "Begun")]
