@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from labelmill.accounts import Role
 from labelmill.annotation import service
 from labelmill.datasets import NewLabel, RecordKind
 from labelmill.datasets import service as datasets
+from looking import serious_faults
 
-AXE = Path(__file__).parents[2] / "assets" / "axe.min.js"
 #: Each width with each theme and each language, each theme with each language.
 LOOKS = [(360, "light", "zh-Hant"), (360, "dark", "en"), (1280, "light", "en"), (1280, "dark", "zh-Hant")]
 
@@ -132,12 +131,5 @@ def test_nothing_moves_when_the_network_goes_and_every_button_holds_its_words(op
 
 
 def _look(page: Any, width: int, place: str) -> None:
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run({resultTypes: ['violations']}).then((result) => result.violations)")
-    serious = [
-        (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == [], place
+    assert serious_faults(page) == [], place
     assert page.evaluate("document.documentElement.scrollWidth") <= width, place

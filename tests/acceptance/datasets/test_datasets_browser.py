@@ -6,18 +6,18 @@ import csv
 import re
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
 from labelmill.datasets import service
+from looking import serious_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ASSETS = Path(__file__).parents[2] / "assets"
 CSV = "id,text,label\n" + "".join(f"{n},a text about something {n},{'spam' if n % 2 else 'ham'}\n" for n in range(40))
 #: What a browser does when a file is dropped on the page.
 DROP = """([name, text]) => {
@@ -196,15 +196,8 @@ def test_every_page_fits_and_has_no_serious_fault_for_those_who_see_or_hear_it_o
                 page.wait_for_url(re.compile(r"upload="))
             else:
                 page.goto(path or "/datasets")
-            page.add_script_tag(path=ASSETS / "axe.min.js")
             for summary in page.locator("main details > summary").all():
                 summary.click()
-            found = page.evaluate("axe.run({resultTypes: ['violations']}).then((result) => result.violations)")
-            serious = [
-                (one["id"], [node["html"] for node in one["nodes"]][:3])
-                for one in found
-                if one["impact"] in ("serious", "critical")
-            ]
-            assert serious == [], path
+            assert serious_faults(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert page.evaluate("document.documentElement.lang") == language
