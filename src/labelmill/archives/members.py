@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import polars as pl
 
-from labelmill.archives.parts import Piece
+from labelmill.archives.parts import LEVEL, Piece
 from labelmill.exports import Rows
 from labelmill.exports.service import Columns
 from labelmill.exports.service import parquet_file as as_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from labelmill.archives.parts import Part
     from labelmill.archives.plan import Plan
@@ -88,9 +88,9 @@ class Members:
         every = [pl.col(known).alias(name) for known, name in self._probabilities.items()]
         whole = pl.concat([records.select(record="record_id"), frame, records.select(every)], how="horizontal")
         whole = whole.select(pl.col(name).cast(kind) for name, kind in self.parquet[RECORDS].items())
-        part.add_file(RECORDS, as_parquet(whole), whole.height)
+        part.add_file(RECORDS, as_parquet(whole, level=LEVEL), whole.height)
         answers = _answers(piece.answers)
-        part.add_file(ANSWERS, as_parquet(answers), answers.height)
+        part.add_file(ANSWERS, as_parquet(answers, level=LEVEL), answers.height)
         part.add(self._json(records, piece.answers, tally))
 
     def _json(self, records: pl.DataFrame, answers: pl.DataFrame, tally: Tally) -> Iterator[Piece]:
@@ -142,10 +142,35 @@ class Members:
 
 def pieces(member: str, frame: pl.DataFrame, start: int) -> Iterator[Piece]:
     """Yield the rows of each column as the inside of a JSON object, whose keys are the rows' places, from ``start`` on."""
-    keys = [str(place) for place in range(start, start + frame.height)]
+    places = pl.int_range(start, start + frame.height, eager=True).cast(pl.String)
+    keys = '"' + places + '":'
     for column in frame:
-        values: Iterable[Any] = column.fill_null([]).to_list() if column.dtype == _LISTS else column.to_list()
-        yield Piece(member, column.name, orjson.dumps(dict(zip(keys, values, strict=True)))[1:-1], frame.height)
+        yield Piece(member, column.name, _inside(places, keys, column), frame.height)
+
+
+def _inside(places: pl.Series, keys: pl.Series, column: pl.Series) -> bytes:
+    if column.dtype == pl.String and 4 * column.n_unique() > len(column):
+        return orjson.dumps(dict(zip(places, column, strict=True)))[1:-1]
+    return str((keys + _as_json(column)).str.join(",").item() or "").encode()
+
+
+def _as_json(column: pl.Series) -> pl.Series:
+    """Return values as JSON; of texts, which are few, each different one is written once."""
+    if column.dtype == _LISTS:
+        known = _written(column.explode().drop_nulls())
+        items = column.fill_null([]).list.eval(pl.element().replace_strict(*known, return_dtype=pl.String))
+        return "[" + items.list.join(",") + "]"
+    if column.dtype == pl.String:
+        column = column.replace_strict(*_written(column.drop_nulls()), default=None, return_dtype=pl.String)
+    elif column.dtype.is_float():
+        column = column.fill_nan(None)
+    return column.cast(pl.String).fill_null("null")
+
+
+def _written(values: pl.Series) -> tuple[list[str], list[str]]:
+    """Return the different values, and each as JSON; one that is none at least, for a column without any."""
+    different = values.unique().to_list() or [""]
+    return different, [orjson.dumps(each).decode() for each in different]
 
 
 def _stamps(answers: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -94,15 +95,29 @@ class ArchiveFile:
         self._members[name] = {"sha256": digest, "bytes": size} | ({} if rows is None else {"rows": rows})
 
 
-def _join(out: BinaryIO | Any, columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]]) -> tuple[int, int, str]:
+def _join(out: Any, columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]]) -> tuple[int, int, str]:
     """Write the columns of a JSON member; return CRC, bytes and SHA-256 of what they are without compression."""
-    digest, crc, size = hashlib.sha256(), 0, 0
-    for compressed, content in _stream(columns, found):
-        out.write(compressed)
-        digest.update(content)
-        crc = zlib.crc32(content, crc)
-        size += len(content)
-    return crc, size, digest.hexdigest()
+    sums = _Sums()
+    with ThreadPoolExecutor(1) as beside:
+        pending = beside.submit(sums.add, b"")
+        for compressed, content in _stream(columns, found):
+            out.write(compressed)
+            pending.result()
+            pending = beside.submit(sums.add, content)
+    return sums.crc, sums.size, sums.digest.hexdigest()
+
+
+class _Sums:
+    """What is counted of a member while the next piece of it is unpacked."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.crc = self.size = 0
+
+    def add(self, content: bytes) -> None:
+        self.digest.update(content)
+        self.crc = zlib.crc32(content, self.crc)
+        self.size += len(content)
 
 
 def _stream(columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]]) -> Iterator[tuple[bytes, bytes]]:

@@ -37,7 +37,7 @@ def test_an_archive_is_requested_watched_downloaded_and_opened(
         worker = threading.Thread(target=served.lab.work, args=(("archiver",),))
         worker.start()
         # Nobody reloads the page.
-        expect(row).to_have_attribute("data-archive-state", "available", timeout=60_000)
+        expect(row).to_have_attribute("data-archive-state", "available", timeout=300_000)
         worker.join()
         with page.expect_download() as download:
             row.get_by_role("link", name="Download").click()
