@@ -238,11 +238,11 @@ def _inserted(new: _New) -> Annotation:
     }  # fmt: skip
     row = values | {"dataset_id": dataset_id, "key": new.key}
     try:
-        number = int(_APPEND.scalar(connection, row))
+        number = int(_APPEND_ONE.scalar(connection, row))
     except IntegrityError as error:  # the same key at the same time, for another record
         raise _used(new.key) from error
     for label_id in new.label_ids:
-        _LABEL.run(connection, {"annotation_id": number, "label_id": label_id})
+        LABEL.run(connection, {"annotation_id": number, "label_id": label_id})
     return Annotation(id=number, label_ids=new.label_ids, **values)
 
 
@@ -253,10 +253,10 @@ def _point_to(new: _New, annotation: Annotation, *, changed: bool) -> None:
     if annotation.is_withdrawal:
         _DISCOUNT.run(connection, {"this": record_id, "who": annotator_id})
     elif changed:
-        _RECOUNT.run(connection, {"this": record_id, "who": annotator_id, "newest": annotation.id})
+        RECOUNT.run(connection, {"this": record_id, "who": annotator_id, "newest": annotation.id})
     else:
         row = {"record_id": record_id, "annotator_id": annotator_id, "dataset_id": new.desk.dataset.id}
-        _COUNT.run(connection, row | {"annotation_id": annotation.id})
+        COUNT.run(connection, row | {"annotation_id": annotation.id})
 
 
 _CURRENT = current_annotations.c
@@ -264,12 +264,12 @@ _THIS = sa.and_(_CURRENT.record_id == sa.bindparam("this"), _CURRENT.annotator_i
 _LOCK_DATASET = Prepared(
     sa.select(dataset_rows.c.id).where(dataset_rows.c.id == sa.bindparam("this")).with_for_update(key_share=True)
 )
-_APPEND = Prepared(
-    sa.insert(annotation_rows).returning(annotation_rows.c.id), [each.name for each in annotation_rows.c if each.name != "id"]
-)
-_LABEL = Prepared(sa.insert(annotation_labels), ["annotation_id", "label_id"])
-_COUNT = Prepared(sa.insert(current_annotations), [each.name for each in current_annotations.c])
-_RECOUNT = Prepared(sa.update(current_annotations).where(_THIS).values(annotation_id=sa.bindparam("newest")))
+_APPENDED = [each.name for each in annotation_rows.c if each.name != "id"]
+APPEND = Prepared(sa.insert(annotation_rows), _APPENDED)
+_APPEND_ONE = Prepared(sa.insert(annotation_rows).returning(annotation_rows.c.id), _APPENDED)
+LABEL = Prepared(sa.insert(annotation_labels), ["annotation_id", "label_id"])
+COUNT = Prepared(sa.insert(current_annotations), [each.name for each in current_annotations.c])
+RECOUNT = Prepared(sa.update(current_annotations).where(_THIS).values(annotation_id=sa.bindparam("newest")))
 _DISCOUNT = Prepared(sa.delete(current_annotations).where(_THIS))
 _BY_KEY = Prepared(
     labelled(annotation_rows.c.annotator_id == sa.bindparam("who"), annotation_rows.c.key == sa.bindparam("this_key"))

@@ -13,7 +13,7 @@ from labelmill.db.prepared import Prepared
 from labelmill.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy.engine import Connection
 
@@ -70,6 +70,14 @@ def write_tally(connection: Connection, dataset: Dataset, record: Any, answers: 
     if any(getattr(record, name) != value for name, value in values.items()):
         _WRITE.run(connection, {f"new_{name}": value for name, value in values.items()} | {"this": record.id})
     return result
+
+
+def write_tallies(connection: Connection, tallies: Mapping[int, Tally]) -> None:
+    """Write what answers come to into locked records, by their ids."""
+    _WRITE.many(
+        connection,
+        [{"this": id_, **{f"new_{name}": value for name, value in vars(each).items()}} for id_, each in tallies.items()],
+    )
 
 
 def tally_of(answers: list[Annotation], settings: DatasetSettings) -> Tally:

@@ -109,17 +109,21 @@ def _add_init(connection: Connection, dataset_id: int, labelled: pl.DataFrame) -
 
 
 def _label_ids(connection: Connection, dataset_id: int, labelled: pl.DataFrame) -> dict[str, int]:
-    return labels.ensure_labels(connection, dataset_id, labelled["labels"].explode().unique(maintain_order=True).to_list())
+    # As lists, here and below: each step of polars costs as much as a hundred rows, and a slice may have fewer.
+    names = dict.fromkeys(name for names in labelled["labels"].to_list() for name in names)
+    return labels.ensure_labels(connection, dataset_id, list(names))
 
 
 def _add_answers(connection: Connection, dataset_id: int, labelled: pl.DataFrame, people: Mapping[str, str]) -> int:
     ids = _label_ids(connection, dataset_id, labelled)
     numbers = _numbers(connection, dataset_id, labelled["record_key"].unique().to_list())
-    answers = labelled.select(
-        pl.col("record_key").replace_strict(numbers, return_dtype=pl.Int64).alias("record_id"),
-        pl.col("annotator").replace_strict(people, return_dtype=pl.String).alias("annotator_id"),
-        pl.col("labels").list.first().replace_strict(ids, return_dtype=pl.Int64).alias("label_id"),
-        pl.col("answered_at"),
+    answers = pl.DataFrame(
+        {
+            "record_id": [numbers[key] for key in labelled["record_key"]],
+            "annotator_id": [people[name] for name in labelled["annotator"]],
+            "label_id": [ids[names[0]] for names in labelled["labels"].to_list()],
+            "answered_at": labelled["answered_at"],
+        }
     )
     return annotation.add_answers(connection, store.get(connection, dataset_id), answers)
 
@@ -137,20 +141,18 @@ def _numbers(connection: Connection, dataset_id: int, keys: Sequence[str]) -> di
 
 def _count_conflicts(connection: Connection, dataset_id: int, rows: pl.DataFrame, tally: Tally) -> None:
     """Count rows with a given id that is known with another content: the first content stays."""
-    given = rows.filter(pl.col("given_id").is_not_null())
-    if given.is_empty():
-        return
-    keys, columns = given["record_key"].unique().to_list(), record_rows.c
+    columns = [rows[name].to_list() for name in ("given_id", "record_key", "content", "place")]
+    given = [row for row in zip(*columns, strict=True) if row[0] is not None]
+    keys = list(dict.fromkeys(row[1] for row in given))
     kept: dict[str, str] = {}
     for start in range(0, len(keys), KEYS):
-        query = sa.select(columns.record_key, columns.content).where(
-            columns.dataset_id == dataset_id, columns.record_key.in_(keys[start : start + KEYS])
+        query = sa.select(record_rows.c.record_key, record_rows.c.content).where(
+            record_rows.c.dataset_id == dataset_id, record_rows.c.record_key.in_(keys[start : start + KEYS])
         )
         kept |= {row.record_key: row.content for row in connection.execute(query)}
-    others = given.filter(pl.col("content") != pl.col("record_key").replace_strict(kept, return_dtype=pl.String))
-    tally.conflicts += others.height
-    room = KEPT_CONFLICTS - len(tally.listed)
-    tally.listed += [(row["place"], row["given_id"]) for row in others.head(max(0, room)).iter_rows(named=True)]
+    others = [(place, given_id) for given_id, key, content, place in given if content != kept[key]]
+    tally.conflicts += len(others)
+    tally.listed += others[: max(0, KEPT_CONFLICTS - len(tally.listed))]
 
 
 def people_of(connection: Connection, dataset_id: int, names: Iterable[str], *, trusted: bool) -> dict[str, str]:

@@ -58,23 +58,36 @@ class Prepared:
         cursor.close()
         return concerned
 
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Change rows by many sets of values, none of which holds a list."""
+        if rows:
+            text = self._text(connection.dialect, rows[0])
+            execute(connection, text.sql, [text.bound(values) for values in rows])
+
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Text, DBAPICursor]:
-        key = (connection.dialect.name, *[len(value) for value in values.values() if type(value) is list])
-        text = self._texts.get(key)
-        if text is None:
-            text = self._texts[key] = _Text.of(self._statement, connection.dialect, self._columns, values)
+        text = self._text(connection.dialect, values)
         return text, execute(connection, text.sql, text.bound(values))
+
+    def _text(self, dialect: Dialect, values: Mapping[str, Any]) -> _Text:
+        key = (dialect.name, *[len(value) for value in values.values() if type(value) is list])
+        if key not in self._texts:
+            self._texts[key] = _Text.of(self._statement, dialect, self._columns, values)
+        return self._texts[key]
 
 
 def execute(connection: Connection, sql: str, values: Any = ()) -> DBAPICursor:
-    """Return the driver's cursor after ``sql``, in the transaction that is begun where none is; raises SQLAlchemy's errors."""
+    """Return the driver's cursor after ``sql``, in the transaction that is begun where none is; raises SQLAlchemy's errors.
+
+    A list has values for executing it many times.
+    """
     if not connection.in_transaction():
         connection.begin()
     cursor = connection.connection.cursor()
+    is_many = type(values) is list
     for listen in connection.dispatch.before_cursor_execute:
-        listen(connection, cursor, sql, values, None, False)
+        listen(connection, cursor, sql, values, None, is_many)
     try:
-        cursor.execute(sql, values)
+        (cursor.executemany if is_many else cursor.execute)(sql, values)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, cursor, sql, error) from error
     return cursor
