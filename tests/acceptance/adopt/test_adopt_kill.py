@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import audience_tables
 import preloaded
 from audience_tables import RESULT_ROWS, RESULTS_24, STATE_24, STATE_ROWS_24, UTF8MB3, Predecessor
 from labelmill import triggers
@@ -33,17 +31,10 @@ PENDING = (
 )
 
 
-def labelmill(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def labelmill(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")}
-    environment["LABELMILL_DATA_DIR"] = str(folder / "data")
+    environment |= {"LABELMILL_DATA_DIR": str(folder / "data"), **variables}
     return preloaded.run(["adopt", "audience", *arguments], cwd=folder, env=environment)
-
-
-def adopt_until(url: str, trigger: str) -> int:
-    """Adopt in a process of its own, which may be killed on its way, and return how that ended."""
-    program = "import sys, audience_tables; sys.exit(len(audience_tables.Predecessor(sys.argv[1]).adopt(apply=True, mark_failed=True).refused))"
-    environment = {**os.environ, triggers.VARIABLE: trigger, "PYTHONPATH": str(Path(audience_tables.__file__).parent)}
-    return subprocess.run([sys.executable, "-c", program, url], env=environment, timeout=120, check=False).returncode
 
 
 def fill(place: Predecessor) -> None:
@@ -66,10 +57,10 @@ def test_p05_killed_after_any_statement_and_repeated_it_ends_the_same(tmp_path: 
     assert undisturbed != before
     for number in range(1, MOST):
         fill(place)
-        ended = adopt_until(database_url, f"*:kill:{number}")
-        if ended == 0:
+        run = labelmill(tmp_path, *arguments, **{triggers.VARIABLE: f"*:kill:{number}"})
+        if run.returncode == 0:
             break
-        assert ended == -signal.SIGKILL
+        assert run.returncode == -signal.SIGKILL, run.stderr
         report = place.adopt(apply=True, mark_failed=True)
         assert not report.refused, [plan.refused for plan in report.plans]
         assert place.shape() == undisturbed, f"killed at place {number}"
