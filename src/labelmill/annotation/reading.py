@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 VOTES = {"number": pl.Int64, "record_id": pl.Int64, "annotator_id": pl.String, "label_id": pl.Int64, "is_settling": pl.Boolean}
 
 
-def newest_number(connection: Connection, dataset_id: int) -> int:
-    """Return the number of a dataset's newest annotation, 0 for none."""
-    query = sa.select(sa.func.max(annotation_rows.c.id)).where(annotation_rows.c.dataset_id == dataset_id)
-    return int(connection.scalar(query) or 0)
-
-
-def answers_since(connection: Connection, dataset_id: int, number: int, limit: int) -> int:
-    """Return how many annotations came after number ``number``; counting ends at ``limit``."""
-    rows = annotation_rows.c
-    newer = sa.select(rows.id).where(rows.dataset_id == dataset_id, rows.id > number).limit(limit)
-    return int(connection.scalar(sa.select(sa.func.count()).select_from(newer.subquery())) or 0)
-
-
 def majorities(connection: Connection, dataset_id: int, *, to_number: int | None = None) -> pl.DataFrame:
     """Return record_id and label_id of the records with a majority, now or as of the annotation ``to_number``, by today's settings."""
     if to_number is None:

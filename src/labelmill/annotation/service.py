@@ -18,7 +18,8 @@ from labelmill.annotation.history import (
     ties,
 )
 from labelmill.annotation.model import Annotation, State, Tally
-from labelmill.annotation.reading import answers_since, first_answers, majorities, newest_number, votes
+from labelmill.annotation.numbers import answers_since, newest_number
+from labelmill.annotation.reading import first_answers, majorities, votes
 from labelmill.annotation.serving import Served, ServedRecord, next_records, release, skip
 from labelmill.annotation.slices import annotators_of, answers_between, majorities_among
 

@@ -35,33 +35,15 @@ TaskId = Annotated[str, typer.Argument(help="The task's id, or its first charact
 
 
 def label(
-    context: typer.Context,
-    source: options.Source,
-    rules: options.RuleSets,
-    out: options.Out,
-    text_column: options.TextColumns = None,
-    id_column: options.IdColumn = None,
-    source_column: options.SourceColumn = None,
-    author_column: options.AuthorColumn = None,
-    time_column: options.TimeColumn = None,
-    where_start: options.Start = None,
-    where_end: options.End = None,
-    source_map: options.SourceMap = None,
-    unmapped: options.Unmapped = "own",
-    filters: options.Filters = None,
-    name: options.ResultName = None,
-    production_prefix: options.ProductionPrefix = "wh_panel_mapping_",
-    production_after: options.ProductionAfter = 0.0,
-    production_tie: options.ProductionTie = "drop",
-    encoding: options.Encoding = None,
-    separator: options.Separator = None,
-    overwrite: options.Overwrite = False,
-    step_rows: options.StepRows = STEP_ROWS,
-    batch_rows: options.BatchRows = BATCH_ROWS,
-    workers: options.Workers = 1,
-    queue: options.Queue = "default",
-    json: JsonOption = False,
-) -> None:
+    context: typer.Context, source: options.Source, rules: options.RuleSets, out: options.Out, text_column: options.TextColumns = None,
+    id_column: options.IdColumn = None, source_column: options.SourceColumn = None, author_column: options.AuthorColumn = None,
+    time_column: options.TimeColumn = None, where_start: options.Start = None, where_end: options.End = None, source_map: options.SourceMap = None,
+    unmapped: options.Unmapped = "own", filters: options.Filters = None, name: options.ResultName = None,
+    production_prefix: options.ProductionPrefix = "wh_panel_mapping_", production_after: options.ProductionAfter = 0.0,
+    production_tie: options.ProductionTie = "drop", encoding: options.Encoding = None, separator: options.Separator = None,
+    overwrite: options.Overwrite = False, step_rows: options.StepRows = STEP_ROWS, batch_rows: options.BatchRows = BATCH_ROWS,
+    workers: options.Workers = 1, queue: options.Queue = "default", json: JsonOption = False,
+) -> None:  # fmt: skip
     """Label the rows of a table or a file with rules."""
     settings = settings_of(context)
     with bootstrap.opened(settings) as application:

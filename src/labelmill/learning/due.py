@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from labelmill.annotation import answers_since, newest_number
 from labelmill.db.prepared import Prepared
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import ACTIVE, Limits, NewStep
@@ -39,7 +40,7 @@ def after_answer(connection: Connection, dataset: Dataset) -> str | None:
     to learn is followed by another after as many annotations again.
     """
     since = _trained_to(connection, dataset.id)
-    while reading.answers_since(connection, dataset.id, since, dataset.settings.batch_size) >= dataset.settings.batch_size:
+    while answers_since(connection, dataset.id, since, dataset.settings.batch_size) >= dataset.settings.batch_size:
         known = _by_key(connection, _key(dataset.id, since))
         if known is None:
             return _submit_training(connection, dataset, key=_key(dataset.id, since)).id
@@ -115,7 +116,7 @@ def can_begin(connection: Connection, dataset: Dataset) -> bool:
 
 
 def _submit_training(connection: Connection, dataset: Dataset, *, key: str, created_by: str | None = None) -> Job:
-    params = {"dataset": dataset.id, "to": reading.newest_number(connection, dataset.id)}
+    params = {"dataset": dataset.id, "to": newest_number(connection, dataset.id)}
     return jobs.submit(
         connection,
         kind=TRAIN,

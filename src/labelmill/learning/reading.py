@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from labelmill.annotation import annotation_rows
 from labelmill.datasets import init_record_rows as init_records
 from labelmill.datasets import record_rows as records
-from labelmill.db.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,25 +52,6 @@ def extent(connection: Connection, dataset_id: int) -> Extent:
     init = sa.select(sa.func.count(), sa.func.max(init_records.c.id)).where(init_records.c.dataset_id == dataset_id)
     init_count, newest_init = connection.execute(init).one()
     return Extent(records=count, newest_record=newest or 0, init_records=init_count, newest_init=newest_init or 0)
-
-
-def newest_number(connection: Connection, dataset_id: int) -> int:
-    """Return the number of a dataset's newest annotation, 0 for none."""
-    return int(
-        connection.scalar(sa.select(sa.func.max(annotation_rows.c.id)).where(annotation_rows.c.dataset_id == dataset_id)) or 0
-    )
-
-
-def answers_since(connection: Connection, dataset_id: int, number: int, limit: int) -> int:
-    """Return how many annotations came after number ``number``; counting ends at ``limit``."""
-    values = {"this_dataset": dataset_id, "number": number, "most": limit}
-    return int(_SINCE.scalar(connection, values) or 0)
-
-
-_NEWER = sa.select(annotation_rows.c.id).where(
-    annotation_rows.c.dataset_id == sa.bindparam("this_dataset"), annotation_rows.c.id > sa.bindparam("number")
-)
-_SINCE = Prepared(sa.select(sa.func.count()).select_from(_NEWER.limit(sa.bindparam("most")).subquery()))
 
 
 def slices(

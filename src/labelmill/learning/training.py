@@ -11,6 +11,7 @@ import orjson
 import polars as pl
 import sqlalchemy as sa
 
+from labelmill.annotation import newest_number
 from labelmill.datasets import service as datasets
 from labelmill.jobs import leases
 from labelmill.jobs.model import NewStep, StepResult
@@ -131,7 +132,7 @@ class TrainSteps:
                 merged = datasets.merged_labels(connection, dataset.id)
                 allowed = [*(label.id for label in dataset.labels), *merged]
                 # First the number, then the labels: what comes between the two counts for the next training as well, not for none.
-                number = reading.newest_number(connection, dataset.id)
+                number = newest_number(connection, dataset.id)
                 init = _merged(known_labels.init_labels(connection, dataset.id, allowed), merged)
                 labelled = _merged(known_labels.labelled(connection, dataset, allowed), merged)
             kept = {"to": number, "init": init.to_dict(as_series=False), "labelled": labelled.to_dict(as_series=False)}
