@@ -39,10 +39,10 @@ def read(path, **options) -> tuple[list[tuple], list[tuple[int, str]]]:
 
 def refused(path, kind: type[LabelmillError], words: str, **options) -> LabelmillError:
     """Return the error, after checking its class, words, place, way out and time."""
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(kind, match=words) as caught:
         read(path, **options)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
     assert str(path) in caught.value.where
     assert caught.value.way_out
     return caught.value
@@ -144,9 +144,9 @@ class TestText:
 
     def test_many_open_quotes_take_linear_time(self, tmp_path):
         content = "a,b\n" + ('"x,1\n' + "2,3\n" * 50) * 2_000
-        begun = time.monotonic()
+        begun = time.process_time()
         rows, rejects = read(put(tmp_path, content), quoting=True)
-        assert time.monotonic() - begun < 5
+        assert time.process_time() - begun < 5
         assert len(rows) + len(rejects) >= 100_000
 
     def test_a_huge_field_is_refused_by_itself(self, tmp_path):

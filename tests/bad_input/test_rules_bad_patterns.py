@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from labelmill import clock
 from labelmill.errors import BadRules
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet, check, compile_rules, explain
 
@@ -41,9 +41,9 @@ def words(count: int) -> list[str]:
 def test_patterns_that_explode_elsewhere_are_linear_here(pattern):
     """Backtracking engines need ages for forty such letters; here 50,000 of them take no time."""
     texts = pl.Series(["a" * 50_000 + "!", "x" * 50_000])
-    started = clock.monotonic()
+    started = time.process_time()
     frame = compile_rules(regexes(pattern)).label(texts)
-    assert clock.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert frame.height <= 2
 
 
@@ -64,10 +64,10 @@ def test_what_the_engine_lacks_is_refused_and_not_run_elsewhere(pattern, reason)
 @pytest.mark.parametrize("pattern", [r"\w{5000}", "((a{100}){100}){100}", "(((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9})"])
 def test_patterns_that_fill_the_memory_are_refused_quickly(pattern):
     """The engine stops at its size limit."""
-    started = clock.monotonic()
+    started = time.process_time()
     with pytest.raises(BadRules, match="size limit"):
         compile_rules(regexes(pattern))
-    assert clock.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("rule_set", [regexes(""), keywords([""])], ids=["regex", "keyword"])
@@ -81,31 +81,31 @@ def test_a_hundred_thousand_keywords_are_checked_and_matched_within_seconds():
     """All are sound and different, each hits itself, and every one of a sample is found in a longer text."""
     contents = words(100_000)
     rule_set = keywords(contents, match=Match.EXACTLY)
-    started = clock.monotonic()
+    started = time.process_time()
     assert check(rule_set) == []
     matcher = compile_rules(rule_set)
     assert matcher.label(pl.Series(contents)).height == 100_000
     partially = compile_rules(keywords(contents))
     assert partially.hits(pl.Series([f"x {word} y" for word in contents[:1_000]]))["row"].n_unique() == 1_000
-    assert clock.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_hundred_thousand_keywords_under_two_labels_are_all_found():
     """The check stays quick when every rule is a finding."""
     contents = words(50_000)
     twice = [word for word in contents for _ in range(2)]
-    started = clock.monotonic()
+    started = time.process_time()
     findings = [finding.code for finding in check(keywords(twice))]
     assert findings.count("two-labels") == 50_000
-    assert clock.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_keywords_inside_each_other_do_not_swamp_the_check():
     """A thousand keywords, each around the one before: all but the first are useless, found in linear time."""
-    started = clock.monotonic()
+    started = time.process_time()
     findings = check(keywords(["a" * length for length in range(1, 1_001)], labels=("/a",)))
     assert [finding.code for finding in findings] == ["useless"] * 999
-    assert clock.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_one_keyword_in_two_labels_is_a_tie_and_not_a_crash():

@@ -71,7 +71,7 @@ def test_up_serves_the_page_and_works_and_ends_on_a_signal(lab, up):
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     assert time.monotonic() - begun < 30
-    psutil.wait_procs(family, timeout=2)
+    psutil.wait_procs(family, timeout=20)
     assert [child for child in family if child.is_running()] == []
     assert lab.alive() == []
 

@@ -73,7 +73,7 @@ def test_p17_a_step_that_does_not_listen_is_cut_short_and_handed_back(lab, tmp_p
         brief.until(lambda: brief.runs(job))
         begun = time.monotonic()
         supervisor.stop.set()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30  # the step would take a minute
     step = brief.steps(job)[0]
     assert (step["state"], step["tries"], brief.job(job).state) == ("queued", 0, "running")
     assert not psutil.pid_exists(brief.runs(job)[0][2])

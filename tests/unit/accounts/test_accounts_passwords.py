@@ -114,9 +114,9 @@ def test_the_first_72_bytes_of_a_password_count_for_bcrypt_as_they_did_where_it_
     ],
 )
 def test_a_hash_that_cannot_be_one_matches_nothing_and_takes_no_time(broken: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert not passwords.matches("seven green lamps", broken)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_nobody_s_hash_matches_nothing() -> None:
