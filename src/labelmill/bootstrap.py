@@ -131,8 +131,9 @@ class App:
         from labelmill.blobs.places import parse_place
 
         cache = FileCache(self.settings.blob_dir / "copies", self.settings.blob_cache_mb << 20)
-        keys = [key and key.get_secret_value() for key in (self.settings.s3_access_key, self.settings.s3_secret_key)]
-        return open_blobs(parse_place(self.settings.blobs_url), cache, self.database, (keys[0], keys[1]))
+        access, secret = self.settings.s3_access_key, self.settings.s3_secret_key
+        keys = (access.get_secret_value() if access else None, secret.get_secret_value() if secret else None)
+        return open_blobs(parse_place(self.settings.blobs_url), cache, self.database, keys)
 
     @property
     def work_root(self) -> Path:
