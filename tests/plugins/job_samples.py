@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -226,7 +227,9 @@ def make_archive(app: App, folder: Path) -> Sample:
     def effects() -> list[Any]:
         found = lab.found(made.id)
         members = lab.members(found)
-        return [*sorted((name, members[name]) for name in members if name.endswith("data.json")), found.bytes is not None]
+        columns = [json.loads(members[name]) for name in sorted(members) if "labeled_data" in name]
+        left = list(app.blobs.names(f"archives/{dataset.id}/{made.id}/"))
+        return [*((each["text_data"], each["major_label"]) for each in columns), left == [found.blob]]
 
     return Sample(lab.job(made.id), effects)
 
