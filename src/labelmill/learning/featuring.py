@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from labelmill.errors import NotFound
+from labelmill.errors import BadFile, NotFound
 from labelmill.learning import features, reading
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class FeatureStore:
 
     def still_fits(self, known: FeatureSet, dataset: Dataset, name: str) -> bool:
         """Tell whether a feature set can be added to: the same features, of as many records, none of which came in late."""
-        if known.name != name or not self._blobs.exists(known.blob):
+        if known.name != name or not self._blobs.exists(known.blob) or not self._is_of_this_version(known):
             return False
         with self._database.read() as connection:
             extent = reading.extent(connection, dataset.id)
@@ -103,6 +103,13 @@ class FeatureStore:
                 reading.count_between(connection, dataset.id, each.after, each.to, init=each.init) == each.records
                 for each in known.parts
             )
+
+    def _is_of_this_version(self, known: FeatureSet) -> bool:
+        try:
+            self._featuriser(known)
+        except BadFile:
+            return False
+        return True
 
     def missing(self, known: FeatureSet, dataset: Dataset, folder: str) -> list[Part]:
         """Return the parts that a feature set lacks; their blobs go to ``folder``."""

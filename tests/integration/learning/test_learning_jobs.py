@@ -19,6 +19,7 @@ from labelmill.jobs import service as jobs
 from labelmill.jobs.heart import RunningStep
 from labelmill.jobs.tables import job_steps
 from labelmill.learning import reading, service
+from labelmill.learning.features.text import TextFeatures
 from labelmill.learning.tables import classifiers, current_generations, generations, queue_records
 from learning_lab import person, text
 
@@ -454,6 +455,19 @@ def test_images_and_rows_are_learnt_from_too(lab):
     found = lab.read(service.predictions, lab.app.blobs, dataset.id, list(lab.ids(dataset)))
     names = {label.id: label.name for label in dataset.labels}
     assert [names[label] for label, _ in found.values()] == ["light", "dark"] * 6
+
+
+def test_features_of_an_earlier_version_are_made_anew(lab, monkeypatch):
+    dataset = lab.dataset(30)
+    lab.answer_right(dataset, 12)
+    lab.train(dataset)
+    first = metrics(lab, dataset).parameters["features"]
+    monkeypatch.setattr(TextFeatures, "VERSION", TextFeatures.VERSION + 1)
+    job = lab.train(dataset)
+    assert job.state == "succeeded", job.error
+    second = metrics(lab, dataset).parameters["features"]
+    assert first["blob"] != second["blob"]
+    assert sum(part["records"] for part in second["parts"]) == 30
 
 
 def test_long_records_are_read_a_few_at_a_time(lab, monkeypatch):
