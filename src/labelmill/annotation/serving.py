@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from labelmill.annotation.orders import QUEUE, RANDOM, SEQUENTIAL, SHARE, SKIPPE
 from labelmill.annotation.tables import annotation_rows, skips
 from labelmill.annotation.tallying import locked_record
 from labelmill.datasets import Order, Record, init_record_rows, record_rows
+from labelmill.db.prepared import Prepared
 from labelmill.learning import service as learning
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _plans(desk: Desk, before: int, wanted: int) -> list[tuple[list[str], int]]:
         return [([SEQUENTIAL if order == Order.SEQUENTIAL else RANDOM, SKIPPED], max(0, wanted))]
     if learning.queue(desk.connection, desk.dataset.id) is None or _is_warming_up(desk):
         return [([RANDOM, SKIPPED], max(0, wanted))]
-    newest = desk.connection.scalar(sa.select(sa.func.max(annotation_rows.c.id)).where(desk.mine(annotation_rows))) or 0
+    newest = _NEWEST.scalar(desk.connection, {"who": desk.annotator_id, "here": desk.dataset.id}) or 0
     share = desk.dataset.settings.random_share
     of_share = sum(is_share_turn(desk.annotator_id, newest, before + nth, share) for nth in range(wanted))
     return [([SHARE, QUEUE, RANDOM, SKIPPED], of_share), ([QUEUE, RANDOM, SKIPPED], max(0, wanted) - of_share)]
@@ -177,13 +178,9 @@ def _is_warming_up(desk: Desk) -> bool:
     wanted = desk.dataset.settings.warm_start
     if wanted == 0:
         return False
-    rows, init = record_rows.c, init_record_rows.c
-    first = sa.select(init.id).where(init.dataset_id == desk.dataset.id)
-    labelled = sa.select(rows.id).where(rows.dataset_id == desk.dataset.id, rows.majority_id > 0)
     total = 0
-    for query in (first, labelled):
-        counted = sa.select(sa.func.count()).select_from(query.limit(wanted).subquery())
-        total += desk.connection.scalar(counted) or 0
+    for counted in _LABELLED:
+        total += counted.scalar(desk.connection, {"here": desk.dataset.id, "most": wanted}) or 0
         if total >= wanted:
             return False
     return True
@@ -193,3 +190,20 @@ def _served(record: Record, shown_at: datetime, suggestion: tuple[int, float] | 
     # A suggestion could give away what somebody else answered, and would lead those who make the test's answers.
     may_suggest = record.answers == 0 and not record.in_share
     return ServedRecord(record=record, shown_at=shown_at, suggestion=suggestion if may_suggest else None)
+
+
+def _counted(query: sa.Select[Any]) -> Prepared:
+    return Prepared(sa.select(sa.func.count()).select_from(query.limit(sa.bindparam("most")).subquery()))
+
+
+_HERE: sa.BindParameter[int] = sa.bindparam("here")
+_NEWEST = Prepared(
+    sa.select(sa.func.max(annotation_rows.c.id)).where(
+        annotation_rows.c.annotator_id == sa.bindparam("who"), annotation_rows.c.dataset_id == _HERE
+    )
+)
+#: Init records, and records with a majority.
+_LABELLED = (
+    _counted(sa.select(init_record_rows.c.id).where(init_record_rows.c.dataset_id == _HERE)),
+    _counted(sa.select(record_rows.c.id).where(record_rows.c.dataset_id == _HERE, record_rows.c.majority_id > 0)),
+)
