@@ -193,6 +193,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield made
 
 
+@pytest.mark.timeout(900)  # a minute of computing on a quiet machine, and more with every call
 def test_no_call_that_the_document_allows_or_forbids_ends_in_a_fault_of_the_server(served: Served) -> None:
     fill(served)
     findings = Findings()
