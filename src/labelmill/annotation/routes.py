@@ -45,6 +45,7 @@ from labelmill.errors import BadInput, Forbidden, LabelmillError
 from labelmill.http import SignedIn, TheApp, api_router, documented
 from labelmill.http.current import enter
 from labelmill.http.documents import Problem
+from labelmill.http.pages import told
 from labelmill.http.quick import Call, Given, LongWay, QuickRoute
 from labelmill.logs import get_logger
 from labelmill.paging import DEFAULT_LIMIT, LARGEST_LIMIT, LONGEST_CURSOR, decode_cursor, page_of
@@ -97,7 +98,7 @@ def answer_many(request: Request, app: TheApp, actor: SignedIn, dataset_id: Id, 
             # Not the answer's fault: a client must keep it for later.
             if error.retryable or error.where == "dataset":
                 raise
-            problem = error.as_problem() | {"instance": request.url.path}
+            problem = told(request, error.as_problem() | {"instance": request.url.path})
             log.info("answer refused", id=error.id, code=error.code, record=one.record_id, reason=error.message)
             items.append(Outcome(problem=Problem(**problem)))
         else:

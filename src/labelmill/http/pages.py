@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import URL
 
+from labelmill.http.current import MADE_FOR
+
 if TYPE_CHECKING:
     from fastapi import Request
 
@@ -23,6 +25,14 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
     """Return a page made of ``web/templates/<template>``; ``t`` in it translates, the frame knows who is signed in."""
     html: str = request.app.state.renderer(request, template, context)
     return HTMLResponse(html, status_code=status)
+
+
+def told(request: Request, problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem document as a page's script shows it, in the reader's language; programs get it as it is."""
+    if MADE_FOR not in request.headers:
+        return problem
+    said: dict[str, Any] = request.app.state.renderer.told(request, problem)
+    return said
 
 
 def see_other(path: str) -> RedirectResponse:

@@ -85,6 +85,11 @@ class Renderer:
         }
         return self._environment.get_template(template).render(frame | context)
 
+    def told(self, request: Request, problem: dict[str, Any]) -> dict[str, Any]:
+        """Return a problem document with its sentences in the reader's language."""
+        translate = Translator(language_of(request))
+        return problem | {name: translate(problem[name]) for name in ("title", "detail", "way_out") if name in problem}
+
 
 def paths_of(web: FastAPI) -> list[str]:
     """Return the path of every page and call of an app."""

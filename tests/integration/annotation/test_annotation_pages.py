@@ -157,6 +157,18 @@ def test_a_form_is_refused_where_somebody_else_signed_in_meanwhile(site: Site, p
     assert room.given(record) != before
 
 
+def test_a_refused_answer_is_told_in_the_language_of_the_page(site: Site) -> None:
+    """A page's script says whose page it is; a program gets English, whatever it accepts."""
+    room = Room(site)
+    body = {"answers": [{"record_id": room.lab.ids(room.dataset)[0], "label_ids": [999], "key": new_id()}]}
+    headers = {**webapp.SAME_SITE, **site.session(Role.ANNOTATOR), "Accept-Language": "zh-TW"}
+    said = []
+    for more in ({}, {"X-Labelmill-Annotator": site.person(Role.ANNOTATOR)}):
+        answer = site.ask("POST", f"/v1{room.place}/answers", headers=headers | more, json=body)
+        said.append(answer.json()["items"][0]["problem"]["detail"])
+    assert said == ["The dataset has no label 999.", "這個資料集沒有標籤 999。"]
+
+
 def test_who_is_signed_out_is_told_how_what_was_sent_is_kept(site: Site) -> None:
     """The session ended while the page lay open: a reload after signing in sends the form again, and the way back is there."""
     room = Room(site)
