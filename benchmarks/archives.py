@@ -77,7 +77,7 @@ def _asked() -> argparse.Namespace:
 
 
 def _run(command: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
     return found
 
 
