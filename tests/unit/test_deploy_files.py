@@ -230,7 +230,12 @@ def test_the_example_names_every_variable_with_its_default_and_no_other():
     told = dict(re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", text, re.MULTILINE))
     used = compose_variables()
     assert set(told) == set(used)
-    others = {"DATABASE_URL", "BROKER_URL", "BLOBS_URL", "SECRETS_DIR"}  # the example shows the other choice, and a place for the needed one
+    others = {
+        "DATABASE_URL",
+        "BROKER_URL",
+        "BLOBS_URL",
+        "SECRETS_DIR",
+    }  # the example shows the other choice, and a place for the needed one
     assert {name: {told[name]} for name in set(told) - others} == {name: used[name] for name in set(used) - others}
     assert re.findall(r"^[A-Z_]+=", text, re.MULTILINE) == ["SECRETS_DIR="]
 

@@ -51,10 +51,10 @@ def test_every_pair_of_source_and_sink_gives_the_same_rows(
     }
     assert expected["production"], "else nothing is compared"
     sources = {kind: _table_with_times(urls[kind], frame) for kind in KINDS}
-    for source in sources:
+    for source, url in sources.items():
         for sink in set(KINDS) - {source}:
             name = f"from_{source}"
-            report = mill.label(sources[source], urls[sink], **ASKED | {"name": name})
+            report = mill.label(url, urls[sink], **ASKED | {"name": name})
             found = {
                 "out": read_rows(urls[sink], table=name),
                 "production": read_rows(urls[sink], table=f"wh_panel_mapping_{name}"),
@@ -62,7 +62,7 @@ def test_every_pair_of_source_and_sink_gives_the_same_rows(
             assert found == expected, f"{source} to {sink}"
             assert report["rows_read"] == right["rows_read"], f"{source} to {sink}"
         sunk = f"from-{source}.csv"
-        mill.label(sources[source], str(mill.folder / sunk), **ASKED)
+        mill.label(url, str(mill.folder / sunk), **ASKED)
         assert [row[:-1] for row in read_rows(str(mill.folder / sunk))] == expected["out"], f"{source} to a file"
 
 
