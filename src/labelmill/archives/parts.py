@@ -5,10 +5,12 @@ A JSON member has its columns one after the other, but records come row by row: 
 
 from __future__ import annotations
 
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+
+# Deflate as zlib has it, four times as quick; anything opens what it makes.
+from isal import isal_zlib as zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from isal import isal_zlib as zlib
 
 from labelmill.archives.parts import CHUNK
 

@@ -113,7 +113,7 @@ def test_a_classifier_is_trained_shown_and_kept_at_the_command_line(lab, command
     assert orjson.loads(out)["data"]["records"] == 4
     assert command("classifier", "keep", dataset.name, "1")[0] == 0
     assert orjson.loads(command("classifier", "show", dataset.name, "1", "--json")[1])["kept"] is True
-    assert command("classifier", "show", dataset.name, "7")[0] == 2
+    assert command("classifier", "show", dataset.name, "7")[0] == 3
     assert command("classifier", "list", "no such dataset")[0] == 3
 
 
