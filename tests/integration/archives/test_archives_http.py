@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
 #: Route -> the status for nobody; for viewer, annotator, manager and admin of the whole; for manager, annotator and viewer of this
 #: dataset only, and for the manager of another dataset only.
-READ, WRITE = (401, 404, 404, 200, 200, 200, 403, 200, 404), (401, 404, 404, 409, 409, 409, 403, 403, 404)
 TABLE = {
     "POST /v1/datasets/{dataset_id}/archives": (401, 404, 404, 202, 202, 202, 403, 403, 404),
-    "GET /v1/datasets/{dataset_id}/archives": READ,
-    "GET /v1/datasets/{dataset_id}/archives/{archive_id}": READ,
-    "GET /v1/datasets/{dataset_id}/archives/{archive_id}/file": READ,
-    "POST /v1/datasets/{dataset_id}/archives/{archive_id}/cancel": WRITE,
-    "GET /datasets/{dataset_id}/archives": READ,
+    "GET /v1/datasets/{dataset_id}/archives": (401, 404, 404, 200, 200, 200, 403, 200, 404),
+    "GET /v1/datasets/{dataset_id}/archives/{archive_id}": (401, 404, 404, 200, 200, 200, 403, 200, 404),
+    "GET /v1/datasets/{dataset_id}/archives/{archive_id}/file": (401, 404, 404, 200, 200, 200, 403, 200, 404),
+    "POST /v1/datasets/{dataset_id}/archives/{archive_id}/cancel": (401, 404, 404, 409, 409, 409, 403, 403, 404),
+    "GET /datasets/{dataset_id}/archives": (401, 404, 404, 200, 200, 200, 403, 200, 404),
     "POST /datasets/{dataset_id}/archives": (401, 404, 404, 303, 303, 303, 403, 403, 404),
-    "POST /datasets/{dataset_id}/archives/{archive_id}/cancel": WRITE,
-    "GET /datasets/{dataset_id}/archives/{archive_id}/file": READ,
+    "POST /datasets/{dataset_id}/archives/{archive_id}/cancel": (401, 404, 404, 409, 409, 409, 403, 403, 404),
+    "GET /datasets/{dataset_id}/archives/{archive_id}/file": (401, 404, 404, 200, 200, 200, 403, 200, 404),
 }
 
 
