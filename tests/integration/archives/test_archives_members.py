@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
@@ -174,9 +175,8 @@ def test_the_pickle_holds_the_whole_pipeline(rich: Rich, clean: Path, tmp_path: 
 
 
 def test_pandas_reads_the_predecessors_members(rich: Rich) -> None:
-    pandas = pytest.importorskip("pandas")
     for name in (HUMAN, machine(rich), STAMPS):
-        found = pandas.read_json(io.BytesIO(rich.members[name]))
+        found = pd.read_json(io.BytesIO(rich.members[name]))
         assert list(found.columns) == list(rich.json(name))
         assert len(found) == len(rich.json(name)["text_id"])
 
