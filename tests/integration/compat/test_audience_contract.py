@@ -182,7 +182,7 @@ def test_addresses_are_answered_with_and_without_the_last_slash_and_bodies_witho
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "the start is the end": ({"start_time": "2021-01-01 00:00:00"}, 400, "start_time must be earlier than end_time"),
     "the start is later": ({"end_time": "2019-01-01 00:00:00"}, 400, "start_time must be earlier than end_time"),
-    "no such queue": ({"queue": "queue7"}, 400, "queue 'queue7' is unknown. There are: default, learner, predictor, queue1."),
+    "no such queue": ({"queue": "queue7"}, 400, "queue 'queue7' is unknown. There are: default, learner, predictor, archiver, queue1."),
     "no such model": ({"model_type": "RANDOM_FOREST_MODEL"}, 501, "Cannot read pattern file, model_type: 'RANDOM_FOREST_MODEL'"),
     "no such predict type": ({"predict_type": "../../etc"}, 501, "Cannot read pattern file, predict_type: '../../etc'"),
     "no such table": ({"target_table": "nothing"}, 500, "failed to start a labeling task, additional error message: There is no table"),
