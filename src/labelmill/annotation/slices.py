@@ -76,7 +76,11 @@ def majorities_among(answers: pl.DataFrame, settings: DatasetSettings) -> pl.Dat
 
 def annotators_of(connection: Connection, dataset_id: int) -> list[str]:
     """Return who ever answered in a dataset, in the order of their first answers."""
-    rows = annotation_rows.c
-    first = sa.func.min(rows.id)
-    query = sa.select(rows.annotator_id).where(rows.dataset_id == dataset_id).group_by(rows.annotator_id).order_by(first)
-    return list(connection.scalars(query))
+    rows, others = annotation_rows.c, annotation_rows.alias("others").c
+    # From each annotator to the next, and to their first answer, by an index: to read a million answers takes a second.
+    people = sa.select(sa.func.min(rows.annotator_id).label("id")).cte("people", recursive=True)
+    following = sa.select(sa.func.min(others.annotator_id)).where(others.annotator_id > people.c.id).scalar_subquery()
+    people = people.union_all(sa.select(following).where(people.c.id.is_not(None)))
+    mine = sa.select(sa.func.min(rows.id)).where(rows.annotator_id == people.c.id, rows.dataset_id == dataset_id)
+    found = connection.execute(sa.select(people.c.id, mine.scalar_subquery())).all()
+    return [annotator for first, annotator in sorted((first, annotator) for annotator, first in found if first is not None)]

@@ -1,0 +1,20 @@
+"""What exports and archives read of annotations, on every database."""
+
+from __future__ import annotations
+
+from annotation_lab import person
+from labelmill.annotation import service
+
+
+def test_annotators_come_in_the_order_of_their_first_answers_in_the_dataset(lab):
+    other, dataset = lab.dataset(3, labels_per_record=0), lab.dataset(3, labels_per_record=0)
+    lab.answer(other, lab.ids(other)[0], 4, "a")
+    lab.answer(other, lab.ids(other)[0], 2, "a")
+    first, second, _third = lab.ids(dataset)
+    for record_id, who in ((first, 3), (first, 1), (second, 2), (second, 3), (second, 1)):
+        lab.answer(dataset, record_id, who, "a")
+    lab.withdraw(dataset, first, 1)
+    with lab.database.read() as connection:
+        assert service.annotators_of(connection, dataset.id) == [person(3), person(1), person(2)]
+        assert service.annotators_of(connection, other.id) == [person(4), person(2)]
+        assert service.annotators_of(connection, lab.dataset(0).id) == []
