@@ -42,7 +42,8 @@ def answers_between(
             annotation_labels.c.label_id,
         )
         .select_from(joined)
-        .where(rows.record_id.between(first, last), rows.dataset_id == dataset_id, rows.id <= to_number)
+        # By the records' index: any other would have all answers of the dataset looked at for each of its slices.
+        .where(rows.record_id.between(first, last), (rows.dataset_id + 0) == dataset_id, (rows.id + 0) <= to_number)
         .order_by(rows.id, annotation_labels.c.label_id)
     )  # fmt: skip
     found = read_frame(connection, query, _ROWS)

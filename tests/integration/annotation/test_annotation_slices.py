@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from annotation_lab import person
 from labelmill.annotation import service
 
@@ -18,3 +20,19 @@ def test_annotators_come_in_the_order_of_their_first_answers_in_the_dataset(lab)
         assert service.annotators_of(connection, dataset.id) == [person(3), person(1), person(2)]
         assert service.annotators_of(connection, other.id) == [person(4), person(2)]
         assert service.annotators_of(connection, lab.dataset(0).id) == []
+
+
+def test_answers_to_some_records_are_found_without_looking_at_those_to_others(small_lab):
+    dataset = small_lab.dataset(3)
+    seen = []
+
+    def remember(_connection, _cursor, statement, parameters, _context, _many):
+        seen.append((statement, parameters))
+
+    sa.event.listen(small_lab.database.engine, "before_cursor_execute", remember)
+    with small_lab.database.read() as connection:
+        service.answers_between(connection, dataset.id, 1, 2, to_number=9, merged={})
+        sa.event.remove(small_lab.database.engine, "before_cursor_execute", remember)
+        statement, parameters = next(each for each in seen if "FROM annotations" in each[0])
+        plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
+    assert "SEARCH annotations USING INDEX ix_annotations_record_id" in plan
