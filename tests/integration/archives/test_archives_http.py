@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import dataset_callers
 import webapp
 from archive_lab import QUEUES, ArchiveLab
-from labelmill.accounts import Role, Scope, service
-from labelmill.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,16 +36,7 @@ class Site:
         self.here, self.there = self.lab.dataset(12), self.lab.dataset(0)
         self.lab.answer_right(self.here, 6)
         self.archive = self.lab.make(self.here)
-        inside = ((self.here, Role.MANAGER), (self.here, Role.ANNOTATOR), (self.here, Role.VIEWER), (self.there, Role.MANAGER))
-        everywhere = [site.token(role) for role in (Role.VIEWER, Role.ANNOTATOR, Role.MANAGER, Role.ADMIN)]
-        self.callers = ["", *everywhere, *(self.member(dataset.id, role) for dataset, role in inside)]
-
-    def member(self, dataset_id: int, role: Role) -> str:
-        """Return the token of somebody who is an annotator of the whole, and ``role`` in one dataset."""
-        database = self.site.app.database
-        made = database.transact(service.add_annotator, email=f"{new_id()}@example.org", name="x", role=Role.ANNOTATOR)
-        database.transact(service.set_member, dataset_id, made.id, role)
-        return str(database.transact(service.create_token, made.id, name="x", scope=Scope.ADMIN)[1])
+        self.callers = dataset_callers.tokens(site, self.here, self.there)
 
     def ask(self, call: str, token: str = "", **more: Any) -> webapp.httpx.Response:
         method, _, path = call.partition(" ")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import dataset_callers
 import learning_lab
 import webapp
-from labelmill.accounts import Role, Scope, service
-from labelmill.ids import new_id
+from labelmill.accounts import Role, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,16 +34,7 @@ class Site:
         self.lab.answer_right(self.here, 6)
         result = self.lab.train(self.here).result
         self.classifier = result["classifier"] if result else 0
-        inside = ((self.here, Role.MANAGER), (self.here, Role.ANNOTATOR), (self.here, Role.VIEWER), (self.there, Role.MANAGER))
-        everywhere = [site.token(role) for role in (Role.VIEWER, Role.ANNOTATOR, Role.MANAGER, Role.ADMIN)]
-        self.callers = ["", *everywhere, *(self.member(dataset.id, role) for dataset, role in inside)]
-
-    def member(self, dataset_id: int, role: Role) -> str:
-        """Return the token of somebody who is an annotator of the whole, and ``role`` in one dataset."""
-        database = self.site.app.database
-        made = database.transact(service.add_annotator, email=f"{new_id()}@example.org", name="x", role=Role.ANNOTATOR)
-        database.transact(service.set_member, dataset_id, made.id, role)
-        return str(database.transact(service.create_token, made.id, name="x", scope=Scope.ADMIN)[1])
+        self.callers = dataset_callers.tokens(site, self.here, self.there)
 
     def ask(self, call: str, token: str) -> int:
         method, _, path = call.partition(" ")
