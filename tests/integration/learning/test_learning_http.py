@@ -179,7 +179,10 @@ def test_the_monitor_says_what_active_against_random_has_found(site, lab, order,
     ("doubling", "said"),
     [
         (None, "Too early to say what more labels bring: that takes 50 labelled records"),
-        ({"records": 80, "difference": 0.04, "low": 0.01, "high": 0.07}, "twice as many labels +4.0"),
+        (
+            {"records": 80, "difference": 0.04, "low": 0.01, "high": 0.07},
+            "are expected to bring +4.0 points of precision, and perhaps +7.0",
+        ),
         (
             {"records": 900, "difference": 0.001, "low": -0.004, "high": 0.006},
             "at most 0.6 points of precision: it is time to stop",
