@@ -47,6 +47,10 @@ KIND: Final = "import"
 PIECE_ROWS: Final = 50_000
 #: Images are decoded one by one: a piece of them takes some seconds.
 PIECE_IMAGES: Final = 500
+#: Answers cost ten times what records do, and a step has a time limit.
+PIECE_ANSWERS: Final = 5_000
+#: Annotators that are made known in one transaction.
+PEOPLE: Final = 10
 #: More different labels than this are none: the column means something else.
 MOST_LABELS: Final = 1_000
 
@@ -80,6 +84,8 @@ class ImportSteps:
         reading = _Reading(context, mapping)
         rows = open_reference(self._places, self._settings, params["source"], FileOptions(**params["file"]))
         piece_rows = PIECE_IMAGES if mapping.kind is RecordKind.IMAGE else params.get("piece_rows", PIECE_ROWS)
+        if mapping.label_use is LabelUse.ANSWERS:
+            piece_rows = min(piece_rows, PIECE_ANSWERS)
         with rows.source as source:
             sizes = shelf.write_pieces(reading.frames(mapped(rows, mapping)), piece_rows)
             rejected = reading.rejected + source.rejected
@@ -112,7 +118,11 @@ class ImportSteps:
         with self._database.read() as connection:
             tally = Tally.of(leases.kept(connection, context.step))
         names = piece["annotator"].unique().drop_nulls().to_list() if mapping.label_use is LabelUse.ANSWERS else []
-        people = self._database.transact(people_of, dataset_id, names, trusted=params["trusted"])
+        people: dict[str, str] = {}
+        for start in range(0, len(names), PEOPLE):
+            some = names[start : start + PEOPLE]
+            people |= self._database.transact(people_of, dataset_id, some, trusted=params["trusted"])
+            context.report(tally.cursor)
         with self._database.read() as connection:
             ready = Piece.of(connection, dataset_id, piece, mapping.label_use, people)
         while tally.cursor < piece.height:
@@ -220,9 +230,9 @@ def begin(
         "dataset": dataset_id, "source": source, "mapping": mapping.as_dict(), "file": asdict(options or FileOptions()),
         "trusted": trusted, "piece_rows": piece_rows,
     }  # fmt: skip
-    title = f"{name_of(source) or KIND} into {dataset.name}"
     return jobs.submit(
-        connection, kind=KIND, steps=[NewStep(key="read", name="read", phase=0)], params=params, title=title, unit="rows",
+        connection, kind=KIND, steps=[NewStep(key="read", name="read", phase=0)], params=params,
+        title=f"Import of {name_of(source) or KIND} into {dataset.name}", unit="rows",
         key=f"{KIND}:{dataset_id}:{new_id()}", created_by=created_by, limits=limits,
     )  # fmt: skip
 

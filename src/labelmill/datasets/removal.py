@@ -47,7 +47,7 @@ def remove(connection: Connection, dataset_id: int) -> str | None:
         kind=KIND,
         steps=steps,
         params=params,
-        title=f"Remove {row['name']}",
+        title=f"Remove the dataset {row['name']}",
         unit="records",
         key=f"{KIND}:{dataset_id}",
     ).id
