@@ -86,3 +86,29 @@ def test_a_table_s_changes_are_one_statement(mariadb_place: Any, v21: Callable[.
     assert [statement.partition(" (")[0].split(" ")[:3] for statement in seen] == [
         ["ALTER", "TABLE", name] for name in ("state", "fbfans", "wh_panel_mapping_fbfans")
     ]
+
+
+def test_days_that_are_none_become_null_and_hold_nothing_up(mariadb_place: Any, v21: Callable[..., None]) -> None:
+    """A server that is not strict keeps 0000-00-00 for what is no time; a column that labelmill does not know keeps it."""
+    v21(mariadb_place)
+    with mariadb_place.engine.begin() as connection:
+        for statement in (
+            "SET SESSION sql_mode = ''",
+            f"UPDATE state SET create_time = 0, check_point = '2021-00-07 06:00:00' WHERE task_id = '{IDS[1]}'",
+            "UPDATE fbfans SET create_time = '0000-00-00 00:00:00' WHERE match_content = '陳志明'",
+            "ALTER TABLE fbfans ADD COLUMN seen DATETIME NOT NULL DEFAULT '0000-00-00 00:00:00', ADD COLUMN check_point DATETIME DEFAULT 0",
+        ):
+            connection.exec_driver_sql(statement)
+    says = {
+        plan.name: [change.says for change in plan.changes if "0000" in change.says] for plan in mariadb_place.adopt().plans
+    }
+    none = "NULL instead of a day that is none, such as 0000-00-00, in 1 rows"
+    assert says == {
+        "state": [f"create_time: {none}", f"check_point: {none}"], "fbfans": [f"create_time: {none}"], "wh_panel_mapping_fbfans": [],
+    }  # fmt: skip
+    report = mariadb_place.adopt(apply=True)
+    assert (report.refused, mariadb_place.adopt().plans[0].changes) == ([], [])
+    assert (IDS[1], None, None) in mariadb_place.rows("state", "task_id", "create_time", "check_point")
+    times = dict(mariadb_place.rows("fbfans", "match_content", "create_time"))
+    assert (times["陳志明"], times["O'Neil 100%"] is None) == (None, False)
+    assert {str(row[0]) for row in mariadb_place.rows("fbfans", "seen")} == {"0000-00-00 00:00:00"}

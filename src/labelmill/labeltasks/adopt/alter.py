@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from labelmill.db.types import LongText
-from labelmill.labeltasks.adopt.look import pending, uncopied
+from labelmill.labeltasks.adopt.look import dayless, pending, uncopied
 from labelmill.labeltasks.adopt.model import LEFT_PENDING, OLD_TARGET, TARGET, Action, Change, TablePlan
 from labelmill.labeltasks.adopt.plan import ROW_ID, is_structural, table_of
 from labelmill.triggers import passing
@@ -45,6 +45,9 @@ class Alteration:
         for change in self._plan.changes:
             if change.action is Action.COPY:
                 self._do(sa.update(self._rows).where(uncopied(self._rows)).values({TARGET: self._rows.c[OLD_TARGET]}))
+            if change.action is Action.UNSET:
+                column = self._rows.c[change.column]
+                self._do(sa.update(self._rows).where(dayless(column)).values({change.column: None}))
             if change.action is Action.FAIL:
                 failed = {"stat": "FAILURE", "error_message": LEFT_PENDING}
                 self._do(sa.update(self._rows).where(pending(self._rows, {"revision": None})).values(failed))

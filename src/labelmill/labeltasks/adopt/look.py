@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from labelmill.labeltasks.adopt.model import OLD_TARGET, RESULT_SIGNS, TARGET, FoundColumn, FoundTable
+from labelmill.labeltasks.adopt.model import OLD_TARGET, RESULT_SIGNS, TARGET, TIMES, FoundColumn, FoundTable
 from labelmill.labeltasks.adopt.rights import rights
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Looker:
         return {column["name"]: _column(column, key, self._connection.dialect.name) for column in found}
 
     def _facts(self, name: str, columns: Mapping[str, FoundColumn]) -> dict[str, Any]:
-        facts: dict[str, Any] = {"rows": self.count(name)}
+        facts: dict[str, Any] = {"rows": self.count(name), "dayless": self._dayless(name, columns)}
         task_id = columns.get("task_id")
         if task_id is None or task_id.kind != "text":
             return facts
@@ -119,6 +119,16 @@ class Looker:
             longest = sa.select(sa.func.max(sa.func.char_length(self._from(name).c.task_id)))
             facts["longest_id"] = self._connection.scalar(longest) or 0
         return facts | (self._state_facts(name, columns) if name == self._state_table else {})
+
+    def _dayless(self, name: str, columns: Mapping[str, FoundColumn]) -> dict[str, int]:
+        known = TIMES if name == self._state_table else TIMES[:1]
+        times = [each for each in known if each in columns and columns[each].kind == "time"]
+        if not self._is_mysql or not times:
+            return {}
+        table = self._from(name)
+        counts = [sa.func.coalesce(sa.func.sum(dayless(table.c[each])), 0) for each in times]
+        found = self._connection.execute(sa.select(*counts).select_from(table)).one()
+        return {each: int(count) for each, count in zip(times, found, strict=True) if count}
 
     def _state_facts(self, name: str, columns: Mapping[str, FoundColumn]) -> dict[str, Any]:
         table = self._from(name)
@@ -142,7 +152,7 @@ class Looker:
         return self._connection.dialect.name == "mysql"
 
     def _from(self, name: str) -> sa.TableClause:
-        columns = ("task_id", "stat", "revision", TARGET, OLD_TARGET)
+        columns = ("task_id", "stat", "revision", TARGET, OLD_TARGET, *TIMES)
         return sa.table(name, *(sa.column(each) for each in columns), schema=self._schema)
 
     def _options(self) -> tuple[Mapping[str, set[str]], Mapping[str, str]]:
@@ -164,6 +174,11 @@ def pending(table: sa.TableClause, columns: Mapping[str, Any]) -> sa.ColumnEleme
 def uncopied(table: sa.TableClause) -> sa.ColumnElement[bool]:
     """Return the condition of the rows whose target stands under its later name only."""
     return sa.and_(table.c[TARGET].is_(None), table.c[OLD_TARGET].is_not(None))
+
+
+def dayless(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition of times whose day is none: servers that are not strict keep 0000-00-00 for whatever is no time."""
+    return sa.or_(sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0)
 
 
 def _names(inspector: Inspector, schema: str | None) -> dict[str, bool]:

@@ -18,6 +18,8 @@ RESULT_MUSTS = ("id", "task_id", "source_author", "panel", "create_time", "field
 #: Columns by which a state table is known to be the predecessor's; ``target_table`` is called ``target_schema`` in later versions.
 STATE_MUSTS = ("task_id", "stat", "prod_stat", "model_type", "predict_type", "date_range", "create_time", "result")
 TARGET, OLD_TARGET = "target_table", "target_schema"
+#: The times of the state; results have the first.
+TIMES = ("create_time", "check_point")
 
 
 class Role(StrEnum):
@@ -36,6 +38,7 @@ class Action(StrEnum):
     KEY = "key"
     INDEX = "index"
     COPY = "copy"
+    UNSET = "unset"
     FAIL = "fail"
 
 
@@ -94,6 +97,8 @@ class FoundTable:
     longest_id: int = 0
     #: Rows whose target_schema is not in target_table yet.
     uncopied: int = 0
+    #: Rows of each time whose day is none, such as MariaDB's 0000-00-00.
+    dayless: Mapping[str, int] = field(default_factory=dict)
     #: Tasks of the predecessor that are pending.
     pending: Sequence[str] = ()
 

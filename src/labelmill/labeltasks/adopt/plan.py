@@ -50,8 +50,7 @@ class Planner:
             return plan
         wanted = self._wanted(found, role)
         plan.changes += [*self._of_table(found), *self._of_columns(found, wanted, role), *self._of_keys(found, wanted, role)]
-        if role is Role.STATE:
-            plan.changes += _of_rows(found, mark_failed=mark_failed)
+        plan.changes += _of_rows(found, mark_failed=mark_failed)
         plan.refused += [*self._clashes(found, role), *self._sqlite_limits(plan)]
         if plan.changes and found.lacking:
             plan.refused.append(f"the user lacks the right {found.lacking}")
@@ -175,7 +174,7 @@ def table_of(table_name: str, role: Role, schema: str | None = None) -> sa.Table
 
 def is_structural(changes: Iterable[Change]) -> bool:
     """Tell whether more than rows is changed."""
-    return any(change.action not in (Action.COPY, Action.FAIL) for change in changes)
+    return any(change.action not in (Action.COPY, Action.UNSET, Action.FAIL) for change in changes)
 
 
 def _refusals(found: FoundTable, role: Role) -> Iterable[str]:
@@ -229,5 +228,8 @@ def _of_rows(found: FoundTable, *, mark_failed: bool) -> Iterable[Change]:
     if found.uncopied:
         says = f"{TARGET} takes the value of {OLD_TARGET} in {found.uncopied:,} rows, which stays there too"
         yield Change(action=Action.COPY, says=says)
+    for column, count in found.dayless.items():
+        says = f"{column}: NULL instead of a day that is none, such as 0000-00-00, in {count:,} rows"
+        yield Change(action=Action.UNSET, says=says, column=column)
     if found.pending and mark_failed:
         yield Change(action=Action.FAIL, says=f"{len(found.pending):,} pending tasks become FAILURE")

@@ -116,9 +116,12 @@ def _carry_out(engine: Engine, plan: TablePlan, location: Location, state_table:
 
 
 def _prepare(connection: Connection) -> None:
-    """See that a change waits for somebody who uses the table as long as every other statement does, and not for a day."""
+    """See that a change waits for somebody who uses the table as long as every other statement does, and not for a day.
+
+    An ALTER has to copy a 0000-00-00 that is there, which our usual mode refuses; nothing is cut off by it all the same.
+    """
     if connection.dialect.name == "mysql":
-        connection.execute(sa.text(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}"))
+        connection.execute(sa.text(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}, sql_mode = 'STRICT_ALL_TABLES'"))
 
 
 def marks_failed(report: Report) -> bool:
