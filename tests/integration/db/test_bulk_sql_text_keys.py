@@ -235,7 +235,10 @@ class TestEstimates:
 
 
 def test_a_large_table_of_postgresql_is_cut_by_the_keys_of_some_of_its_pages(postgresql_database, monkeypatch):
-    """Parts are about as large as asked for and hold every row once, also rows that came after the server counted last."""
+    """Parts are about as large as asked for and hold every row once, also rows that came after the server counted last.
+
+    Of the keys that are looked at only those come here where a part begins: all of them would be more the larger a table is.
+    """
     # Enough pages for chance to leave the bounds below alone (six standard deviations), of a table that is small for a test.
     monkeypatch.setattr(postgresql, "SAMPLED_PAGES", 40)
     monkeypatch.setattr(postgresql, "MOST_SAMPLED", 0.5)
@@ -246,9 +249,12 @@ def test_a_large_table_of_postgresql_is_cut_by_the_keys_of_some_of_its_pages(pos
         connection.exec_driver_sql("ANALYZE posts")
         connection.exec_driver_sql("INSERT INTO posts SELECT 'q' || number FROM generate_series(1, 20000) AS number")
     with opened(engine) as source:
+        came: list[int] = []
+        sa.event.listen(source.engine, "after_cursor_execute", lambda *given: came.append(given[1].rowcount))
         with monkeypatch.context() as walking:
             walking.setattr(Ordered, "cuts", lambda *_: pytest.fail("the whole key was walked along"))
             parts = source.plan(15_000)
+        assert max(came) == len(parts) - 1
         found = rows_of(source, parts)
     engine.dispose()
     assert len(parts) in {3, 4, 5, 6}
