@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from labelmill.compat.audience import tasks
-from labelmill.compat.audience.schemas import NewTask, TaskRow
+from labelmill.compat.audience.schemas import NewTask, SampleRow, TaskRow
 from labelmill.errors import BadInput, BadSource
 from labelmill.labeltasks.result_tables import STATE_COLUMNS
 from labelmill.settings import Settings
@@ -139,3 +139,18 @@ def test_t12_rates_are_texts_whatever_the_table_holds(kept: Any, told: str | Non
 def test_t12_a_count_is_a_number_unless_a_later_version_wrote_several(kept: Any, told: Any) -> None:
     row = TaskRow.model_validate(dict.fromkeys(TaskRow.model_fields) | {"task_id": "a" * 32, "length_prod_table": kept})
     assert row.length_prod_table == told
+
+
+def test_a_day_that_is_none_is_null() -> None:
+    """As PyMySQL reads MariaDB's 0000-00-00, which an Audience API on a server that is not strict left."""
+    none = "0000-00-00 00:00:00"
+    row = TaskRow.model_validate(
+        dict.fromkeys(TaskRow.model_fields) | {"task_id": "a" * 32, "create_time": none, "check_point": none}
+    )
+    assert (row.create_time, row.check_point) == (None, None)
+    texts = dict.fromkeys(SampleRow.model_fields, "x")
+    assert SampleRow.model_validate(texts | {"create_time": none}).create_time is None
+    assert (
+        SampleRow.model_validate(texts | {"create_time": datetime(2020, 1, 1)}).model_dump()["create_time"]
+        == "2020-01-01T00:00:00"
+    )

@@ -32,6 +32,8 @@ Name = Annotated[str, Field(min_length=1, max_length=300)]
 Time = Annotated[datetime, AfterValidator(_as_utc), AfterValidator(_to_the_second)]
 #: A moment as the predecessor's tables hold it: to the second, UTC, without saying so.
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), return_type=str)]
+#: One out of a table, where MariaDB's driver gives a day that is none, 0000-00-00, as a text.
+Told = Annotated[Moment | None, BeforeValidator(lambda value: None if isinstance(value, str) else value)]
 #: Lists of numbers are texts; the predecessor's own tables hold a single one as a number.
 Listed = Annotated[str | None, BeforeValidator(lambda value: value if value is None else str(value))]
 
@@ -90,7 +92,7 @@ class TaskRow(BaseModel):
     predict_type: str | None
     date_range: str | None
     target_table: str | None = Field(description="The schema that is read.")
-    create_time: Moment | None
+    create_time: Told
     peak_memory: float | None = Field(description="MB.")
     length_receive_table: int | None = Field(description="Rows read.")
     length_output_table: int | None = Field(description="Rows of results.")
@@ -99,7 +101,7 @@ class TaskRow(BaseModel):
     uniq_source_author: Listed = Field(description="Distinct authors, in the order of `result`.")
     rate_of_label: Listed = Field(description="Production rows per hundred authors, in the order of `result`.")
     run_time: float | None = Field(description="Minutes.")
-    check_point: Moment | None = Field(description="Where the first unfinished part begins.")
+    check_point: Told = Field(description="Where the first unfinished part begins.")
 
 
 class TaskList(BaseModel):
@@ -121,7 +123,7 @@ class SampleRow(BaseModel):
     task_id: str
     source_author: str | None
     panel: str
-    create_time: Moment | None
+    create_time: Told
     field_content: str | None
     match_content: str | None
 
