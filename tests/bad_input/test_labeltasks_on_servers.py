@@ -232,6 +232,17 @@ def test_a_missing_table_and_a_missing_column_are_answered_with_those_there_are(
     assert server.tables() == {"posts"}
 
 
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_url_of_mariadb_without_a_database_is_told(mariadb: Server, desk: Desk, side: str) -> None:
+    """Its server needs none to connect to; as a source, the way out names those there are."""
+    parts = make_url(mariadb.url)
+    nowhere = shown(URL.create("mariadb", parts.username, parts.password, parts.host, parts.port))
+    error = desk.refused(
+        BadSource, "No database", *((f"{nowhere}::posts", None) if side == "source" else (mariadb.posts, nowhere))
+    )
+    assert (str(parts.database) if side == "source" else "host/database") in error.way_out
+
+
 # Names.
 
 
@@ -348,6 +359,33 @@ def test_nulls_empty_texts_and_ids_that_repeat_are_rows_like_others(server: Serv
     assert (found["rows_read"], found["rows_labelled"], found["rows_without_text"]) == (7, 4, 2)
     assert sorted(row["id"] for row in server.rows("all")) == ["", "A", "a", "a"]
     assert {row["create_time"] for row in server.rows("all")} == {None}
+
+
+def test_a_nul_is_a_listed_row_where_postgresql_cannot_store_it(postgresql: Server, desk: Desk) -> None:
+    """In whichever text that would be written, labelled or not, however the rows are cut; a file and the others keep it."""
+    ids = ["a", "b\0", "c", "d", "e", "f"]
+    authors = ["Tom", "Tom", "Tom\0", "nobody\0", "Tom", "amy"]
+    frame = pl.DataFrame({"id": ids, "s_id": ["F0"] * 4 + ["F\0", "F0"], "author": authors, "post_time": ["2020-01-01"] * 6})
+    frame.write_parquet(desk.folder / "posts.parquet")
+    source = str(desk.folder / "posts.parquet")
+    for step_rows in (1, 4, 100):
+        found = desk.label(source, postgresql.url, name=f"out{step_rows}", step_rows=step_rows)
+        assert (found["rows_read"], found["rows_rejected"], found["authors"]) == (2, 4, {f"out{step_rows}": 2})
+        assert {row["id"] for row in postgresql.rows(f"out{step_rows}")} == {"a", "f"}
+        listed = service.rejects(desk.app.work_root, found["id"])
+        assert [(row["place"], row["text"]) for row in listed] == [(2, "b"), (3, "c"), (4, "d"), (5, "e")]
+        assert [str(row["reason"]).split()[1] for row in listed] == ["'id'", "'author'", "'author'", "'s_id'"]
+    kept = desk.label(source)
+    assert (kept["rows_read"], kept["rows_rejected"], desk.results()["id"].to_list()) == (6, 0, ["a", "b\0", "c", "e", "f"])
+
+
+def test_an_id_that_is_longer_than_its_column_is_named(server: Server, desk: Desk) -> None:
+    """Its place among the rows of a step would tell nobody which row it is."""
+    frame = task_lab.rows(10).with_columns(id=pl.concat_str(pl.lit("record"), pl.int_range(10), pl.lit("x" * 300)))
+    frame.write_parquet(desk.folder / "posts.parquet")
+    error = dict(desk.end(desk.begin(str(desk.folder / "posts.parquet"), server.url, name="out")).error or {})
+    assert "255 characters" in error["detail"]
+    assert error["where"] == f"record 'record0{'x' * 53}...', column 'id' of the table 'out'"
 
 
 def test_rules_that_are_missing_or_broken_are_told_before_a_server_is_asked(server: Server, tmp_path: Path) -> None:

@@ -111,7 +111,9 @@ class LabelTaskSteps:
         step, part = context.step.key, _part(context.payload)
         first, prefix = context.payload["first_row"], "" if context.payload["numbered"] else f"{part.name}:"
         matchers = [_matcher(orjson.dumps(labeller.rules)) for labeller in task.labellers]
-        labelling = Labelling(task, matchers, context.step.job_id, id_prefix=prefix, first_row=first)
+        # A source that is PostgreSQL itself has none.
+        refuses_nul = self._places.sink(task).format == "postgresql" != self._places.source(task).format
+        labelling = Labelling(task, matchers, context.step.job_id, id_prefix=prefix, first_row=first, refuses_nul=refuses_nul)
         with self._part_source(context, task, workplace) as source:
             already, done = source.rejected, 0
             for frame in source.read(task.needed, part, batch_rows=task.batch_rows):

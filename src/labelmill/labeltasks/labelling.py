@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from labelmill.labeltasks.model import LabelTask
     from labelmill.rules.matcher import Labelled, Matcher
 
-#: Rows without a time that are listed, of one part; all are counted.
+#: Rows without a time, or with a NUL, that are listed, of one part; all are counted.
 KEPT_TIMELESS = 5_000
+_NUL = "\0"
 
 
 class Labelling:
     """Labels the frames of one part and keeps what the part leaves behind: results, the authors it saw, and its figures.
 
-    ``matchers`` are those of the task's labellers, in their order.
+    ``matchers`` are those of the task's labellers, in their order. ``refuses_nul`` says that the sink has no NUL in a text.
     """
 
     def __init__(
-        self, task: LabelTask, matchers: Sequence[Matcher], task_id: str, *, id_prefix: str = "", first_row: int = 0
-    ) -> None:
+        self, task: LabelTask, matchers: Sequence[Matcher], task_id: str, *, id_prefix: str = "", first_row: int = 0,
+        refuses_nul: bool = False,
+    ) -> None:  # fmt: skip
         self.figures = Figures()
         #: Rows that are left out, each with its reason: bytes that are no text, no time where a range was asked for.
         self.rejects: list[Reject] = []
@@ -43,6 +45,7 @@ class Labelling:
         self._filters = Filters(task.filters)
         self._task_id = task_id
         self._id_prefix = id_prefix
+        self._refuses_nul = refuses_nul
         self._names = Names(task)
         self._results: list[pl.DataFrame] = []
         self._authors: list[pl.DataFrame] = []
@@ -53,6 +56,8 @@ class Labelling:
         columns, first = self._task.columns, self._place
         also = self._task.text_columns
         rows = self._in_range(self._readable(standard(frame, columns, first, self._id_prefix, also=also)))
+        if self._refuses_nul:
+            rows = self._storable(rows, frame, first)
         if columns.source is not None:
             # No source id and an empty one are one source, in results, authors and rates alike.
             rows = rows.with_columns(pl.col("source").fill_null(""))
@@ -145,6 +150,24 @@ class Labelling:
             self.figures += Figures(rows_rejected=broken.height)
             rows = rows.filter(pl.col("unread").is_null())
         return rows.drop("unread")
+
+    def _storable(self, rows: pl.DataFrame, frame: pl.DataFrame, first: int) -> pl.DataFrame:
+        """Leave out rows that the sink could not store, labelled or not: what is left out must not depend on the rules."""
+        for name in self._task.needed:
+            if name == self._task.columns.time or frame.schema[name] not in (pl.String, pl.Binary):
+                continue
+            held = as_text(frame, name).str.contains(_NUL, literal=True).fill_null(value=False)
+            if held.any():
+                broken = held[rows["place"] - first]
+                found, rows = rows.filter(broken), rows.filter(~broken)
+                self.figures += Figures(rows_rejected=found.height)
+                reason = f"column {name!r} holds a NUL character, which PostgreSQL cannot store"
+                listed = found.head(KEPT_TIMELESS).select("place", "id").iter_rows()
+                self.rejects += [
+                    Reject(place=place + 1, reason=reason, text=row_id.replace(_NUL, "")) for place, row_id in listed
+                ]
+        self.rejects.sort(key=lambda reject: reject.place)
+        return rows
 
     def _in_range(self, rows: pl.DataFrame) -> pl.DataFrame:
         timeless = rows.filter(pl.col("time").is_null()) if self._task.columns.time is not None else rows.clear()

@@ -210,5 +210,6 @@ def check_distinct(names: Sequence[str]) -> None:
             other = f"is also that of {other!r}" if other != each else "is taken by something else"
             raise BadSource(
                 f"The table name {each!r} {other}.", where="names of the results",
-                way_out="Give the results other names: --name, or the names in the source map.",
+                way_out="Give the results other names: --name, or the names in the source map. Ids that the map does not know "
+                "and that differ in capitals only share no table: name them in the map, or leave unmapped sources out.",
             )  # fmt: skip

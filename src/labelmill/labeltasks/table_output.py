@@ -16,7 +16,7 @@ from labelmill.db.bulk.postgresql_adbc import BinaryInsert, NotInserted
 from labelmill.db.bulk.sql_source import explain
 from labelmill.db.engine import make_engine
 from labelmill.db.turns import turn
-from labelmill.errors import BadSource, Conflict, StepLost, Unavailable
+from labelmill.errors import BadInput, BadSource, Conflict, StepLost, Unavailable
 from labelmill.labeltasks.frames import RESULT_COLUMNS
 from labelmill.labeltasks.names import UNKNOWN
 from labelmill.labeltasks.result_tables import ResultTables, check_distinct
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 
 log = structlog.get_logger(__name__)
+
+#: Characters of a record's id that an error shows.
+SHOWN_ID = 60
 
 
 def unfenced() -> None:
@@ -152,7 +155,8 @@ class TableOutput:
             with self._turn, connection.begin():
                 connection.execute(note)
                 for table, part in parts:
-                    insert_frame(connection, table, part)
+                    with _naming(table, part):
+                        insert_frame(connection, table, part)
                 passing("label-task.rows-inserted")
                 fence()
         passing("label-task.rows-committed")
@@ -231,6 +235,19 @@ def writing(location: Location) -> Iterator[None]:
         raise Unavailable(
             f"The sink does not answer: {reason}", where=str(location), way_out="Check the URL and the server."
         ) from error
+
+
+@contextmanager
+def _naming(table: sa.Table, rows: pl.DataFrame) -> Iterator[None]:
+    """Let the refusal of a row name its record: its place among the rows of one step tells nobody anything."""
+    try:
+        yield
+    except BadInput as error:
+        if error.details.get("row") is not None:
+            record = str(rows["id"][error.details["row"] - 1])
+            shown = record if len(record) <= SHOWN_ID else f"{record[:SHOWN_ID]}..."
+            error.where = f"record {shown!r}, column {error.details.get('column')!r} of the table {table.name!r}"
+        raise
 
 
 def check_rights(connection: Connection, tables: Sequence[sa.Table], where: str) -> None:

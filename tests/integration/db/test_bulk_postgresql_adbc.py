@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from adbc_driver_manager import AdbcStatement
 
+from labelmill.db.bulk.arrow_stream import read_stream
 from labelmill.db.bulk.insert import insert_frame
 from labelmill.db.bulk.location import at_url
-from labelmill.db.bulk.postgresql_adbc import BinaryInsert, NotInserted
+from labelmill.db.bulk.postgresql_adbc import BinaryInsert, NotInserted, connect
 from labelmill.db.bulk.sql import open_table
 from labelmill.db.engine import make_engine
 from labelmill.errors import Unavailable
@@ -226,3 +228,14 @@ def test_reads_of_one_source_share_a_connection_that_is_closed_with_it(engine: s
     while readers() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert readers() == []
+
+
+def test_the_server_of_a_url_without_a_host_is_the_one_that_psycopg_finds(postgresql_database: str) -> None:
+    """Each brings a library of its own, which looks for the socket in another folder."""
+    url = sa.make_url(postgresql_database)
+    bare = sa.URL.create(url.drivername, url.username, url.password, None, url.port, url.database)
+    engine = sa.create_engine(bare, connect_args={"host": url.host}, poolclass=sa.NullPool)
+    with connect(engine) as connection, AdbcStatement(connection) as statement:
+        statement.set_sql_query("SELECT current_database()::text AS name")
+        (frame,) = read_stream(statement.execute_query()[0])
+    assert frame.rows() == [(url.database,)]

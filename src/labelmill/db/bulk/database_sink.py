@@ -24,6 +24,8 @@ def check_database_sink(location: Location) -> None:
 
     Nothing is made and nothing is changed. An empty file is fine: SQLite makes a database of it.
     """
+    if location.format == "mysql" and location.url is not None and not (location.url.database or location.schema):
+        raise BadSource("No database is named.", where=str(location), way_out="Write mariadb://user@host/database.")
     if location.format != "sqlite":
         return
     path = location.path

@@ -48,11 +48,20 @@ def connect(engine: Engine, *options: str) -> Iterator[AdbcConnection]:
     # The rest is psycopg's own.
     known: dict[str, Any] = {name: value for name, value in arguments.items() if isinstance(value, (str, int))}
     known |= {"options": " ".join([_SESSION, *options]), "connect_timeout": CONNECT_SECONDS, "application_name": "labelmill"}
+    if not {"host", "hostaddr", "service"} & set(known):
+        known["host"] = _usual_host(engine)
     with (
         adbc_driver_postgresql.connect(make_conninfo(**known)) as database,
         adbc_driver_manager.AdbcConnection(database) as connection,
     ):
         yield connection
+
+
+def _usual_host(engine: Engine) -> str:
+    """Return where psycopg finds the server of a URL without a host: the library of ADBC looks for its socket in another folder."""
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        return str(driver.info.host)
 
 
 class NotInserted(Exception):

@@ -227,6 +227,7 @@ def explain(error: Exception, location: Location) -> LabelmillError:
     text = " ".join(str(original).split())
     for secret in secrets_of(location.url) if location.url is not None else ():
         text = text.replace(secret, "***")
+    text = text if text.endswith((".", "?", "!")) else f"{text}."
     code = original.args[0] if original.args else None
     if code in _REFUSAL_CODES or any(refusal in text.lower() for refusal in _REFUSALS):
         return BadSource(
