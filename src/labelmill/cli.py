@@ -20,6 +20,10 @@ from labelmill.errors import BadInput, LabelmillError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: What glibc's ``mallopt`` can set (malloc.h).
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+#: Bytes of a piece of memory that is taken from the system by itself.
+_LARGE = 1 << 20
 #: Verb, the Typer app or function behind it, and its line in ``labelmill --help``. The module is imported only when its verb is
 #: called or completed, which keeps the rest quick. A feature adds its line here together with its ``<feature>/cli.py`` and then runs
 #: ``python -m labelmill.reference``, which writes the verb into docs/reference/cli.md.
@@ -103,6 +107,7 @@ class VerbGroup(TyperGroup):
             self.add_command(load_verb(args[0], targets[args[0]]), args[0])
         if not gc.isenabled():  # ``main`` has put it off
             _collect_seldom()
+            _share_arenas()
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -138,6 +143,24 @@ def _collect_seldom() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
+
+
+def _share_arenas() -> None:
+    """Let threads take what others gave back to the C library's allocator, and large pieces go back to the system at once.
+
+    Else each of up to eight threads a core keeps some 15 MB of its own, of what drivers and SQLite have used and freed: a task grew by
+    them step after step (docs/performance.md). Only glibc keeps so much, and only there it can be set.
+    """
+    import ctypes  # what a verb needs has loaded it
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, value in (
+            (_M_ARENA_MAX, os.cpu_count() or 1),
+            (_M_MMAP_THRESHOLD, _LARGE),
+            (_M_TRIM_THRESHOLD, 2 * _LARGE),
+        ):
+            mallopt(parameter, value)
 
 
 def _print_version(wanted: bool) -> None:

@@ -49,6 +49,37 @@ sys.argv[1:] = ["show"]
 cli.main()
 """
 
+ARENAS = """
+import ctypes, os, sys, threading, types
+from labelmill import cli
+
+def show() -> None:
+    there = threading.Barrier(16)
+    pieces = []
+
+    def take() -> None:
+        there.wait()
+        pieces.append(bytes(100_000))  # the C library's, as what Python does not keep for itself
+        there.wait()
+
+    threads = [threading.Thread(target=take) for _ in range(there.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    library = ctypes.CDLL(None)
+    library.fopen.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(library.fopen(b"arenas.xml", b"w"))
+    library.malloc_info(0, file)
+    library.fclose(file)
+
+cli.VERBS += (("show", "shown:show", "Show."),)
+sys.modules["shown"] = types.ModuleType("shown")
+sys.modules["shown"].show = show
+sys.argv[1:] = ["show"]
+cli.main()
+"""
+
 
 def test_a_run_over_files_loads_nothing_that_it_does_not_need(tmp_path: Path):
     (tmp_path / "posts.csv").write_text("id,author\n1,Tom\n2,Amy\n")
@@ -64,6 +95,12 @@ def test_a_command_leaves_its_imports_out_of_the_search_for_garbage(tmp_path: Pa
     enabled, thresholds, frozen = json.loads(_python(COLLECTOR, tmp_path))
     assert (enabled, thresholds) == (True, [50_000, 20, 100])
     assert frozen > 1000
+
+
+def test_the_threads_of_a_command_share_the_arenas_of_the_c_library(tmp_path: Path):
+    """One for each core, however many threads there are: each arena keeps of what was freed in it as much as a thread needs."""
+    _python(ARENAS, tmp_path)
+    assert (tmp_path / "arenas.xml").read_text().count("<heap nr=") <= (os.cpu_count() or 1)
 
 
 def test_a_command_that_runs_inside_a_program_leaves_its_collector_alone(capsys: pytest.CaptureFixture[str]):
