@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from labelmill.annotation.majority import majorities_of
 from labelmill.annotation.tables import annotation_labels, annotation_rows
 from labelmill.datasets import Tie
-from labelmill.db.frames import read_frame
+from labelmill.db.frames import read_many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +44,8 @@ def answers_between(
         .select_from(joined)
         # By the records' index: any other would have all answers of the dataset looked at for each of its slices.
         .where(rows.record_id.between(first, last), (rows.dataset_id + 0) == dataset_id, (rows.id + 0) <= to_number)
-        .order_by(rows.id, annotation_labels.c.label_id)
     )  # fmt: skip
-    found = read_frame(connection, query, _ROWS)
+    found = read_many(connection, query, _ROWS).sort("number", "label_id")
     return _counting(found.with_columns(pl.col("label_id").replace(dict(merged))) if merged else found)
 
 

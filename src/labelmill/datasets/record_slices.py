@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from labelmill.datasets.record_search import list_records
 from labelmill.datasets.tables import records
-from labelmill.db.frames import read_frame
+from labelmill.db.frames import read_many
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -32,4 +32,4 @@ def record_slice(
     mine = (records.c.dataset_id + 0) == dataset_id
     query = sa.select(records.c.id, records.c.given_id, records.c.content)
     query = query.where(mine, records.c.id > after, records.c.id <= to).order_by(records.c.id).limit(limit)
-    return read_frame(connection, query, SLICE)
+    return read_many(connection, query, SLICE)

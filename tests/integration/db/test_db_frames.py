@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from labelmill.db.frames import read_frame
+from labelmill.db.frames import read_frame, read_many
 from labelmill.db.types import Flag, LongText, Real, UtcTime, Whole
 
 if TYPE_CHECKING:
@@ -59,3 +59,40 @@ def test_nulls_alone_and_no_rows_keep_the_types(things: Database) -> None:
     assert nulls.rows() == [(1, None, None, None, None)]
     assert nothing.is_empty()
     assert nulls.schema == nothing.schema == pl.Schema(SCHEMA)
+
+
+def test_many_values_of_every_kind_and_nulls(things: Database) -> None:
+    schema = {name: kind for name, kind in SCHEMA.items() if name != "share"}
+    query = sa.select(*(THINGS.c[name] for name in schema)).order_by(THINGS.c.id.desc())
+    with things.read() as connection:
+        found = read_many(connection, query, schema)
+        one = read_many(connection, query.where(THINGS.c.id == 1), schema)
+        nothing = read_many(connection, query.where(THINGS.c.id > 3), schema)
+    assert found.to_dicts() == [{name: row[name] for name in schema} for row in reversed(ROWS)]
+    assert one.rows() == [(1, None, None, None)]
+    assert nothing.is_empty()
+    assert found.schema == one.schema == nothing.schema == pl.Schema(schema)
+
+
+@pytest.mark.parametrize("text", ["a\x1fb", "\x1f", "\x1e0", "\x1e"])
+def test_a_text_with_the_characters_that_part_many_values_stays_as_it_is(things: Database, text: str) -> None:
+    things.transact(lambda connection: connection.execute(sa.update(THINGS).where(THINGS.c.id == 2).values(text=text)))
+    with things.read() as connection:
+        found = read_many(
+            connection, sa.select(THINGS.c.id, THINGS.c.text).order_by(THINGS.c.id), {"id": pl.Int64, "text": pl.String}
+        )
+    assert found.rows() == [(1, None), (2, text), (3, "")]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_what_follows_a_character_0_stays(things: Database) -> None:
+    texts = ["a\x00b", "\x00", "c\x00"]
+    for number, text in enumerate(texts, 1):
+        things.transact(
+            lambda connection, *at: connection.execute(sa.update(THINGS).where(THINGS.c.id == at[0]).values(text=at[1])),
+            number,
+            text,
+        )
+    with things.read() as connection:
+        found = read_many(connection, sa.select(THINGS.c.text).order_by(THINGS.c.id), {"text": pl.String})
+    assert found["text"].to_list() == texts
