@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 
 import fresh
 import task_lab
@@ -431,6 +432,15 @@ def test_a_view_and_a_generated_column_are_read_like_others(server: Server, desk
     assert desk.label(f"{server.url}::made", text_column="loud")["rows_labelled"] == 1
     assert desk.label(f"{server.url}::seen", text_column="loud", overwrite=True)["rows_labelled"] == 1
     assert desk.results().select("id", "match_content").rows() == [("a", "TOM")]
+
+
+def test_t05_only_the_columns_that_are_needed_are_read(server: Server, desk: Desk) -> None:
+    """A column that nobody asked for may even be one that cannot be read."""
+    server.run("CREATE VIEW costly AS SELECT id, s_id, author, exp(1000 + length(author)) AS never FROM posts")
+    with pytest.raises(DBAPIError, match="out of range"):
+        server.rows("costly")
+    assert desk.label(f"{server.url}::costly", server.url, name="out")["rows_read"] == 10
+    assert len(server.rows("out")) == 6
 
 
 # Times and zones.
