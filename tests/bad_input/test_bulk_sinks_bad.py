@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from contextlib import contextmanager
 
 import polars as pl
 import pytest
@@ -15,21 +14,10 @@ from labelmill.db.bulk.location import parse_location
 from labelmill.db.bulk.sink import check_target, concat_parts, save_file, save_parquet, write_file
 from labelmill.db.bulk.spool import spool
 from labelmill.errors import BadFile, BadSource, Conflict, LabelmillError, Unavailable
+from small_disk import little_room
 
 FORMATS = ["parquet", "csv", "tsv", "jsonl"]
 ROOM = 100_000  # bytes that a file may have in these tests
-
-
-@contextmanager
-def little_room():
-    """Let no file of this process grow beyond some bytes: the system then refuses to write, as on a full disk."""
-    resource = pytest.importorskip("resource", reason="this system has no limits for files")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +42,7 @@ class TestFullDisk:
     def refused(self, folder, write) -> None:
         """Check the error, and that nothing new is left in the folder."""
         before = set(folder.iterdir())
-        with little_room(), pytest.raises(Unavailable, match="no room") as caught:
+        with little_room(ROOM), pytest.raises(Unavailable, match="no room") as caught:
             write()
         assert str(folder) in caught.value.message
         assert caught.value.way_out

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import sqlalchemy as sa
 
 import learning_lab
 from labelmill.annotation import service as annotation
 from labelmill.archives import Choices
 from labelmill.archives import service as archives
 from labelmill.datasets import service as datasets
+from labelmill.jobs.tables import job_steps
 
 if TYPE_CHECKING:
     from labelmill.archives import Archive
@@ -52,6 +54,19 @@ class ArchiveLab(learning_lab.Lab):
         self.answer_right(dataset, answers)
         self.train(dataset)
         return dataset
+
+
+def sums(members: dict[str, bytes]) -> dict[str, str]:
+    """Return the sums of the members that hold records and answers, and the rows of each."""
+    known = json.loads(members["manifest.json"])["members"]
+    return {name: about for name, about in known.items() if name not in ("README.md", "classifier.skops", "metrics.json")}
+
+
+def free_now(lab: ArchiveLab, archive_id: str | None = None) -> None:
+    """Let the steps of this archive's job, or of all, wait for their time no longer."""
+    waiting = sa.update(job_steps).values(not_before=None, put_off_at=None)
+    waiting = waiting if archive_id is None else waiting.where(job_steps.c.job_id == archive_id)
+    lab.app.database.transact(lambda connection: connection.execute(waiting))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from labelmill.accounts import service as accounts
 from labelmill.annotation import service as annotation
 from labelmill.annotation.tables import cursors
 from labelmill.archives import service as archives
-from labelmill.backup.reading import catalogue
+from labelmill.backup.reading import LEFT_OUT, catalogue
 from labelmill.connections import service as connections
 from labelmill.datasets import RecordKind, record_key
 from labelmill.datasets import service as datasets
@@ -25,6 +25,7 @@ from labelmill.db.tables import METADATA
 from labelmill.jobs import leases
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep
+from labelmill.jobs.tables import job_steps
 from labelmill.labeltasks.tables import label_task_states
 from labelmill.rules import Kind, Label, Match, Rule, RuleSet, Tie, pack
 from labelmill.rules import service as rules
@@ -140,6 +141,33 @@ def rows_of(database: Any) -> dict[str, list[Any]]:
             rows = [tuple(row) for row in connection.execute(sa.select(table).order_by(*key))]
             found[name] = sorted(rows, key=lambda row: repr(row[: len(key)]))
     return found
+
+
+def files_of(app: App) -> dict[str, bytes]:
+    """Return every blob, and every file of a job, by its name."""
+    found = {name: app.blobs.get(name) for name in app.blobs.names()}
+    root = app.work_root
+    return found | {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in ("imports", "uploads", "label-tasks")
+        for path in (root / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def require_same(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> None:
+    """Require the same rows, but for the step that somebody held, which is free now."""
+    for name, rows in before.items():
+        if name == "job_steps":
+            assert without_holders(after[name]) == without_holders(rows)
+        elif name not in LEFT_OUT:
+            assert after[name] == rows, name
+
+
+def without_holders(rows: list[Any]) -> list[Any]:
+    names = [column.name for column in job_steps.columns]
+    changed = {names.index(name) for name in ("state", "owner", "done")}
+    return [[value for place, value in enumerate(row) if place not in changed] for row in rows]
 
 
 def settings_for(folder: Path, url: str, **more: Any) -> Settings:

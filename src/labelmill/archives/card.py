@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from labelmill import __version__
 from labelmill.archives.members import ANSWERS, HUMAN, RECORDS, STAMPS, Tally
 from labelmill.datasets import Consensus, Tie
+from labelmill.learning.service import Takes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,26 +20,12 @@ PICKLE: Final = "clf.p"
 PREDICT: Final = "predict.py"
 METRICS: Final = "metrics.json"
 PACKAGES: Final = ("scikit-learn", "skops", "numpy", "scipy")
-PREDICT_SOURCE: Final = b'''"""Label the column "text" of a CSV file: python predict.py IN.csv OUT.csv. It needs scikit-learn and skops."""
-
-import csv
-import sys
-
-import skops.io
-
-TRUSTED = []  # beside what skops trusts by itself: numpy, scipy and scikit-learn; no other type is loaded, and no code runs
-
-csv.field_size_limit(2**31 - 1)
-classifier = skops.io.load("classifier.skops", trusted=TRUSTED)
-with open(sys.argv[1], encoding="utf-8-sig", newline="") as file:
-    rows = list(csv.DictReader(file))
-probabilities = classifier.predict_proba([row["text"] or "" for row in rows]) if rows else []
-with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
-    out = csv.writer(file)
-    out.writerow(["text", "label", "confidence"])
-    for row, every in zip(rows, probabilities):
-        out.writerow([row["text"], classifier.classes_[every.argmax()], round(float(every.max()), 4)])
-'''
+#: How the script is called, what it labels, and what it needs beside PACKAGES.
+_SCRIPTS: Final = {
+    Takes.TEXTS: ("python predict.py IN.csv OUT.csv", "the column `text` of a CSV file", ""),
+    Takes.ROWS: ("python predict.py IN.csv OUT.csv", "the rows of a CSV file whose headings are the fields", ""),
+    Takes.IMAGES: ("python predict.py FOLDER OUT.csv", "the images of a folder", "pillow"),
+}
 _MEMBERS: Final = {
     RECORDS: "one row per record: its id and content, `label` (the majority, empty without one), `tied`, `agreement`, `answers`, "
     "`votes`, and what this classifier says: `predicted`, `confidence`, and the probability of each label as `p_<label>`",
@@ -47,11 +34,10 @@ _MEMBERS: Final = {
     HUMAN: "records with a majority, column by column, with LabelForward's column names (`pandas.read_json` reads it)",
     STAMPS: "when each answer was shown and given, in milliseconds since 1970 (UTC), likewise",
     METRICS: "the classifier's scores, parameters and training data, with the names of the labels",
-    PREDICT: "labels the column `text` of a CSV file: `python predict.py IN.csv OUT.csv`",
 }
 
 
-def readme(plan: Plan, tally: Tally, members: Mapping[str, Any], *, is_pipeline: bool) -> str:
+def readme(plan: Plan, tally: Tally, members: Mapping[str, Any], takes: Takes | None) -> str:
     """Return the card of an archive."""
     moment = plan.moment
     dataset, settings = moment.dataset, moment.dataset.settings
@@ -75,8 +61,8 @@ def readme(plan: Plan, tally: Tally, members: Mapping[str, Any], *, is_pipeline:
         *(["Classifiers learn from labels by Dawid-Skene; the labels here are majorities."] if settings.consensus is Consensus.DAWID_SKENE else []),
         (f"Records were chosen in the order `{settings.order}`; {settings.random_share:.0%} of them form a random share, on which classifiers "
         "are scored."), f"Annotators are named by {plan.choices.annotators}.", "",
-        *_classifier(plan, is_pipeline=is_pipeline), "## Members", "",
-        *(f"- `{name}`: {_about(plan, name)}" for name in members), ("- `manifest.json`: SHA-256, bytes and rows of each member; "
+        *_classifier(plan, takes), "## Members", "",
+        *(f"- `{name}`: {_about(plan, name, takes)}" for name in members), ("- `manifest.json`: SHA-256, bytes and rows of each member; "
         "`labelmill archive verify FILE` checks them"), "",
     ]  # fmt: skip
     if dataset.guidelines.strip():
@@ -98,28 +84,30 @@ def metrics(plan: Plan) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _classifier(plan: Plan, *, is_pipeline: bool) -> list[str]:
+def _classifier(plan: Plan, takes: Takes | None) -> list[str]:
     known = plan.classifier
     if known is None:
         return ["## Classifier", "", "There was none: nothing is predicted, and the machine's labels are empty.", ""]
     held_out = (known.metrics or {}).get("held_out") or {}
     precision = f"{held_out['precision']:.3f}" if held_out.get("precision") is not None else "not known"
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
+    call, _, more = _SCRIPTS[takes] if takes else ("", "", "")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in (*PACKAGES, *more.split()))
     lines = [
         "## Classifier", "",
         (f"Version {known.version} (`{known.parameters['learner']}`), trained on {known.data['records']:,} labelled records and "
         f"{known.data['init_records']:,} given ones; precision on a held-out tenth: {precision}."), "",
     ]  # fmt: skip
-    if is_pipeline:
+    if takes:
         lines += [
-            (f"`{SKOPS}` holds all of it, from text to label, in classes of scikit-learn. It was written with {versions}; other versions may "
-            "refuse it or differ. It is loaded without running code:"), "", "    pip install scikit-learn skops", "    python predict.py IN.csv OUT.csv", "",
+            (f"`{SKOPS}` and `{PREDICT}` hold all of it, from the record to its label, with classes of scikit-learn. It was written with "
+            f"{versions}; other versions may refuse it or differ. It is loaded without running code:"), "",
+            f"    pip install {' '.join(['scikit-learn', 'skops', *more.split()])}", f"    {call}", "",
         ]  # fmt: skip
     else:
         lines += [
-            (f"**It cannot label by itself.** Its features (`{known.parameters['features']['name']}`) are made by labelmill and have no form in "
-            f"scikit-learn's classes: `{SKOPS}` holds the rule from features to labels only, there is no predict.py, and its predictions of all "
-            f"records are in `{RECORDS}`. It was written with {versions}."), "",
+            (f"**It cannot label by itself.** Its features (`{known.parameters['features']['name']}`) are made by a large model that labelmill "
+            f"runs and that has no form in scikit-learn's classes: `{SKOPS}` holds the rule from features to labels only, there is no predict.py, "
+            f"and its predictions of all records are in `{RECORDS}`. It was written with {versions}."), "",
         ]  # fmt: skip
     if plan.choices.pickle:
         lines += [
@@ -135,13 +123,15 @@ def _labels(plan: Plan, tally: Tally) -> list[tuple[str, str]]:
     return known + [(name, "*offered no more*") for name in sorted({*tally.majority, *tally.predicted} - names)]
 
 
-def _about(plan: Plan, name: str) -> str:
+def _about(plan: Plan, name: str, takes: Takes | None) -> str:
     if name == plan.machine:
         return (
             "records without a majority; `major_label` is what the classifier says; `tied` marks those whose answers are tied"
         )
     if name == SKOPS:
         return "the classifier"
+    if name == PREDICT and takes:
+        return f"labels {_SCRIPTS[takes][1]}: `{_SCRIPTS[takes][0]}`"
     if name == PICKLE:
         return "the same as a pickle; **unsafe**, see above"
     return _MEMBERS[name]

@@ -20,7 +20,7 @@ from labelmill.errors import BadInput, Conflict, Unavailable
 from labelmill.exports import Naming
 from labelmill.jobs import cli as jobs
 from labelmill.jobs.console import follow
-from labelmill.jobs.inline import load, require_success
+from labelmill.jobs.inline import load
 from labelmill.learning import service as learning
 
 if TYPE_CHECKING:
@@ -78,13 +78,14 @@ def _make(settings: Settings, which: str, choices: Choices, *, version: int | No
             service.request, dataset.id, choices, classifier_id=classifier_id, limits=built.runtime.limits
         )
         built.runtime.wake(made.id)
-        require_success(follow(built.runtime, load(built.runtime, made.id)))
+        follow(built.runtime, load(built.runtime, made.id))
         with built.database.read() as connection:
             made = service.get(connection, made.id)
+        blob = service.require_file(made)
         path = Path(out or file_name(dataset.name, made.version))
         if path.exists() and not force:
             raise _is_there(path)
-        _copy(built.blobs.path(service.require_file(made)), path)
+        _copy(built.blobs.path(blob), path)
     shown = {"archive": made.id, "as_of": made.number, "classifier": made.version, "bytes": made.bytes}
     print_fields({"file": str(path), **shown}, json=json)
 

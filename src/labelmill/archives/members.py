@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 import polars as pl
 
 from labelmill.archives.parts import LEVEL, Piece
@@ -141,36 +141,37 @@ class Members:
 
 
 def pieces(member: str, frame: pl.DataFrame, start: int) -> Iterator[Piece]:
-    """Yield the rows of each column as the inside of a JSON object, whose keys are the rows' places, from ``start`` on."""
+    """Yield each column as the inside of a JSON object, whose keys are the rows' places, from ``start`` on."""
     places = pl.int_range(start, start + frame.height, eager=True).cast(pl.String)
     keys = '"' + places + '":'
-    for column in frame:
-        yield Piece(member, column.name, _inside(places, keys, column), frame.height)
+    for column in frame if frame.height else ():
+        yield Piece(member, column.name, frame.height, partial(_inside, keys, column))
 
 
-def _inside(places: pl.Series, keys: pl.Series, column: pl.Series) -> bytes:
-    if column.dtype == pl.String and 4 * column.n_unique() > len(column):
-        return orjson.dumps(dict(zip(places, column, strict=True)))[1:-1]
-    return str((keys + _as_json(column)).str.join(",").item() or "").encode()
+def _inside(keys: pl.Series, column: pl.Series) -> bytes:
+    """Return the inside of a JSON object; all of it is done outside of Python, so that threads do it side by side."""
+    if _is_one(column):
+        value = _as_json(column.head(1)).item()
+        return (keys.str.join(f"{value},") + value).cast(pl.Binary).item()  # type: ignore[no-any-return]
+    return (keys + _as_json(column)).str.join(",").cast(pl.Binary).item()  # type: ignore[no-any-return]
+
+
+def _is_one(column: pl.Series) -> bool:
+    """Tell whether all values are one, as in half of the predecessor's columns. Lists are not looked into."""
+    if column.dtype == _LISTS:
+        return column.null_count() == len(column)
+    return bool(column.eq_missing(column[0]).all())
 
 
 def _as_json(column: pl.Series) -> pl.Series:
-    """Return values as JSON; of texts, which are few, each different one is written once."""
+    """Return values as JSON, no answers as an empty list."""
+    if column.dtype.is_integer() or column.dtype == pl.Boolean:
+        return column.cast(pl.String).fill_null("null")
     if column.dtype == _LISTS:
-        known = _written(column.explode().drop_nulls())
-        items = column.fill_null([]).list.eval(pl.element().replace_strict(*known, return_dtype=pl.String))
-        return "[" + items.list.join(",") + "]"
-    if column.dtype == pl.String:
-        column = column.replace_strict(*_written(column.drop_nulls()), default=None, return_dtype=pl.String)
-    elif column.dtype.is_float():
-        column = column.fill_nan(None)
-    return column.cast(pl.String).fill_null("null")
-
-
-def _written(values: pl.Series) -> tuple[list[str], list[str]]:
-    """Return the different values, and each as JSON; one that is none at least, for a column without any."""
-    different = values.unique().to_list() or [""]
-    return different, [orjson.dumps(each).decode() for each in different]
+        column = column.fill_null([])
+    # Only objects can be encoded: what is around the value goes again.
+    objects = column.alias("v").to_frame().to_struct("").struct.json_encode()
+    return objects.str.strip_prefix('{"v":').str.strip_suffix("}")
 
 
 def _stamps(answers: pl.DataFrame) -> pl.DataFrame:

@@ -78,6 +78,7 @@ def cancel_archive(app: TheApp, actor: SignedIn, dataset_id: DatasetId, archive_
     return see_other(f"/datasets/{dataset_id}/archives")
 
 
+@router.head("/datasets/{dataset_id}/archives/{archive_id}/file")
 @router.get("/datasets/{dataset_id}/archives/{archive_id}/file")
 def archive_file(request: Request, app: TheApp, actor: SignedIn, dataset_id: DatasetId, archive_id: ArchiveId) -> Response:
     """Send an archive's file."""

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 from isal import isal_zlib as zlib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 #: Of deflate and of zstd. Quick, and half as large as nothing: more takes up to five times as long for a tenth less.
 LEVEL: Final = 1
 #: Bytes that are copied at once.
 CHUNK: Final = 1 << 20
-#: Threads that compress: the library lets others run meanwhile.
+#: Threads that encode and compress: the libraries let others run meanwhile.
 _THREADS: Final = 2
 
 
 class Piece(NamedTuple):
-    """The content of some rows of a member's column."""
+    """The content of some rows of a member's column; it is made where it is compressed."""
 
     member: str
     column: str
-    content: bytes
     rows: int
+    content: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,14 @@ class _Spool:
         self.content = self.rows = 0
 
     def add(self, piece: Piece) -> None:
-        content = b"," + piece.content if self.rows else piece.content
+        if self.rows:
+            self._write(b",")
+        self._write(piece.content())
+        self.rows += piece.rows
+
+    def _write(self, content: bytes) -> None:
         self._file.write(self._deflate.compress(content))
         self.content += len(content)
-        self.rows += piece.rows
 
     def end(self) -> None:
         """Come to the end of a byte, without one of the stream: other parts follow."""
@@ -99,11 +103,10 @@ class Part:
         """Add what follows in each column; no two pieces are of the same one."""
         waiting = []
         for piece in pieces:
-            if piece.rows:
-                key = piece.member, piece.column
-                if key not in self._spools:
-                    self._spools[key] = _Spool(self._folder / f"column-{len(self._spools)}")
-                waiting.append(self._threads.submit(self._spools[key].add, piece))
+            key = piece.member, piece.column
+            if key not in self._spools:
+                self._spools[key] = _Spool(self._folder / f"column-{len(self._spools)}")
+            waiting.append(self._threads.submit(self._spools[key].add, piece))
         for each in waiting:
             each.result()
 

@@ -80,6 +80,7 @@ def cancel_archive(app: TheApp, actor: SignedIn, dataset_id: Id, archive_id: Arc
     return ArchiveOut.of(app.database.transact(cancel, actor, dataset_id, archive_id))
 
 
+@router.head("/{archive_id}/file", include_in_schema=False)
 @router.get("/{archive_id}/file", response_class=Response, responses=documented_file(MEDIA_TYPE) | documented(404, 409, 416))
 def get_archive_file(request: Request, app: TheApp, actor: SignedIn, dataset_id: Id, archive_id: ArchiveId) -> Response:
     """Send an archive's file, or with `Range` a part of it: 409 while it is made, 404 once it has expired."""

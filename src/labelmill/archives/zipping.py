@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 from isal import isal_zlib as zlib
@@ -13,7 +13,7 @@ from isal import isal_zlib as zlib
 from labelmill.archives.parts import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -24,6 +24,8 @@ MANIFEST: Final = "manifest.json"
 _LARGE: Final = 1 << 31
 #: The end of a deflated stream: a last block without content.
 _END: Final = b"\x03\x00"
+#: Members that are counted at the same time.
+_THREADS: Final = 2
 
 
 class ArchiveFile:
@@ -57,27 +59,20 @@ class ArchiveFile:
                 written += len(chunk)
         self._note(name, digest.hexdigest(), written, rows)
 
-    def add_columns(self, name: str, columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]], rows: int) -> None:
-        """Add a JSON object of columns, each an object whose inside is joined of fragments that are compressed already."""
-        info, out = self._info(name, zipfile.ZIP_DEFLATED), self._zip.fp
+    def add_joined(self, member: Joined) -> None:
+        """Add a member whose fragments are compressed already."""
+        info, out = self._info(member.name, zipfile.ZIP_DEFLATED), self._zip.fp
         assert out is not None  # noqa: S101 - it is open
         info.header_offset = out.tell()
-        # They follow once they are known: the header has the same length then.
-        info.CRC = info.compress_size = info.file_size = 0
-        is_large = sum(fragment.content + 100 for each in found.values() for _, fragment in each) >= _LARGE
-        out.write(info.FileHeader(is_large))
-        begin = out.tell()
-        info.CRC, info.file_size, digest = _join(out, columns, found)
-        end = out.tell()
-        info.compress_size = end - begin
-        out.seek(info.header_offset)
-        out.write(info.FileHeader(is_large))
-        out.seek(end)
+        info.CRC, info.file_size, info.compress_size = member.crc, member.size, member.compressed
+        out.write(info.FileHeader(max(member.size, member.compressed) >= _LARGE))
+        for chunk in member.chunks():
+            out.write(chunk)
         # What the library does once it has compressed a member itself.
         self._zip.filelist.append(info)
-        self._zip.NameToInfo[name] = info
-        self._zip.start_dir = end
-        self._note(name, digest, info.file_size, rows)
+        self._zip.NameToInfo[member.name] = info
+        self._zip.start_dir = out.tell()
+        self._note(member.name, member.sha256, member.size, member.rows)
 
     def end(self) -> None:
         """Write the manifest, and everything to the disk."""
@@ -95,56 +90,81 @@ class ArchiveFile:
         self._members[name] = {"sha256": digest, "bytes": size} | ({} if rows is None else {"rows": rows})
 
 
-def _join(out: Any, columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]]) -> tuple[int, int, str]:
-    """Write the columns of a JSON member; return CRC, bytes and SHA-256 of what they are without compression."""
-    sums = _Sums()
-    with ThreadPoolExecutor(1) as beside:
-        pending = beside.submit(sums.add, b"")
-        for compressed, content in _stream(columns, found):
-            out.write(compressed)
-            pending.result()
-            pending = beside.submit(sums.add, content)
-    return sums.crc, sums.size, sums.digest.hexdigest()
+class Joined:
+    """A member that is joined of compressed fragments: a JSON object of columns, each an object whose inside is in fragments."""
+
+    def __init__(
+        self, name: str, columns: Iterable[str], found: Mapping[str, Sequence[tuple[Path, Fragment]]], rows: int
+    ) -> None:
+        self.name, self.rows = name, rows
+        self._pieces = list(_pieces(columns, found))
+        #: Bytes and sums of its content, and bytes as it is written; known once it was counted.
+        self.size = self.crc = 0
+        self.sha256 = ""
+        self.compressed = len(_END) + sum(
+            len(_literal(piece)) if isinstance(piece, bytes) else piece[1].size for piece in self._pieces
+        )
+
+    def count(self) -> Self:
+        """Look at the whole content."""
+        digest = hashlib.sha256()
+        for piece in self._pieces:
+            for content in [piece] if isinstance(piece, bytes) else _unpacked(*piece):
+                digest.update(content)
+                self.crc = zlib.crc32(content, self.crc)
+                self.size += len(content)
+        self.sha256 = digest.hexdigest()
+        return self
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is written."""
+        for piece in self._pieces:
+            if isinstance(piece, bytes):
+                yield _literal(piece)
+            else:
+                yield from _packed(*piece)
+        yield _END
 
 
-class _Sums:
-    """What is counted of a member while the next piece of it is unpacked."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-        self.crc = self.size = 0
-
-    def add(self, content: bytes) -> None:
-        self.digest.update(content)
-        self.crc = zlib.crc32(content, self.crc)
-        self.size += len(content)
+def counted(members: Sequence[Joined]) -> Iterator[Joined]:
+    """Yield members that were counted, several at a time: to unpack them again takes most of the time of the last step."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        yield from threads.map(Joined.count, members)
 
 
-def _stream(columns: Iterable[str], found: dict[str, list[tuple[Path, Fragment]]]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what is written, and what it is without compression."""
+def _pieces(
+    columns: Iterable[str], found: Mapping[str, Sequence[tuple[Path, Fragment]]]
+) -> Iterator[bytes | tuple[Path, Fragment]]:
+    """Yield what a member is joined of: short contents, and fragments."""
     before = b"{"
     for column in columns:
-        yield _literal(before + orjson.dumps(column) + b":{")
-        for number, (path, fragment) in enumerate(found.get(column, ())):
+        yield before + orjson.dumps(column) + b":{"
+        for number, each in enumerate(found.get(column, ())):
             if number:
-                yield _literal(b",")
-            yield from _fragment(path, fragment)
+                yield b","
+            yield each
         before = b"},"
-    yield _literal(b"}}")
-    yield _END, b""
+    yield b"}}"
 
 
-def _literal(content: bytes) -> tuple[bytes, bytes]:
+def _literal(content: bytes) -> bytes:
     """Return a block that is not compressed: fragments end with a byte, so it can stand anywhere between them."""
     size = len(content)
-    return b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + content, content
+    return b"\x00" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + content
 
 
-def _fragment(path: Path, fragment: Fragment) -> Iterator[tuple[bytes, bytes]]:
-    inflate, left = zlib.decompressobj(-zlib.MAX_WBITS), fragment.size
+def _packed(path: Path, fragment: Fragment) -> Iterator[bytes]:
+    left = fragment.size
     with path.open("rb") as file:
         file.seek(fragment.place)
         while left:
             chunk = file.read(min(CHUNK // 4, left))
+            if not chunk:
+                raise EOFError(f"{path.name} is too short")
             left -= len(chunk)
-            yield chunk, inflate.decompress(chunk)
+            yield chunk
+
+
+def _unpacked(path: Path, fragment: Fragment) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    return map(inflate.decompress, _packed(path, fragment))

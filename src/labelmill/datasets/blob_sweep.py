@@ -29,7 +29,7 @@ GRACE: Final = 86_400.0
 SLICE: Final = 10_000
 IMAGES: Final = "images/"
 #: Folders of one dataset's blobs that lie beside those of others.
-OWN: Final = ("predictions", "training", "features", "classifiers", "archives")
+OWN: Final = ("predictions", "training", "features", "classifiers", "archives", "exports")
 
 
 def begin(connection: Connection, dataset_id: int, name: str) -> str:

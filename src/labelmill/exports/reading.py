@@ -168,12 +168,17 @@ class Reading:
 
     def after(self, record_id: int, limit: int) -> Labelled | None:
         """Return the next ``limit`` records after an id with their answers, None where there are none."""
+        found = self.page(record_id, limit)
+        return None if found is None else found[1]
+
+    def page(self, record_id: int, limit: int) -> tuple[int, Labelled] | None:
+        """Return what ``after`` returns, of which a filter may leave nothing, with the id after which to look for the next."""
         with self._database.read() as connection:
             found = self._records(connection, record_id, limit)
             if found.is_empty():
                 return None
             answers = self._answers(connection, found)
-        return self._labelled(found, answers)
+        return int(found["record_id"][-1]), self._labelled(found, answers)
 
     def _answers(self, connection: Connection, found: pl.DataFrame) -> pl.DataFrame:
         """Return the answers to records that lie together."""

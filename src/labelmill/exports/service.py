@@ -10,6 +10,7 @@ from labelmill.accounts import service as accounts
 from labelmill.errors import Forbidden
 from labelmill.exports.columns import Columns, fields_of
 from labelmill.exports.formats import KINDS, Naming, Request, file_name
+from labelmill.exports.keeping import copied, fields_from, kept_fields, kept_moment, moment_of
 from labelmill.exports.reading import Labelled, Moment, Reading
 from labelmill.exports.writers.parquet import Stitched
 from labelmill.exports.writers.parquet import as_file as parquet_file
@@ -31,9 +32,14 @@ __all__ = [
     "Request",
     "Stitched",
     "TableExport",
+    "copied",
     "export",
     "export_to_table",
+    "fields_from",
     "fields_of",
+    "kept_fields",
+    "kept_moment",
+    "moment_of",
     "parquet_file",
     "require_export",
 ]

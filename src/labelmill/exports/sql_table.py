@@ -69,7 +69,7 @@ class Tally:
 class SqlTable:
     """The table that an export is written to; made where it is missing."""
 
-    def __init__(self, location: Location, reading: Reading) -> None:
+    def __init__(self, location: Location, reading: Reading, fields: dict[str, Any] | None = None) -> None:
         if location.url is None or not location.table:
             raise BadSource(
                 "This names no table.", where=str(location),
@@ -77,7 +77,7 @@ class SqlTable:
             )  # fmt: skip
         self._location = location
         self._name = location.table
-        self._columns = Columns(reading, Rows.RECORDS)
+        self._columns = Columns(reading, Rows.RECORDS, fields)
         #: What the columns are called in the table: a field that is named like the key has "field." in front, as with the others.
         self._names = {each: f"field.{each}" if each == KEY else each for each in self._columns.schema}
         check_database_sink(location)

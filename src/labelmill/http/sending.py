@@ -31,23 +31,25 @@ def documented_file(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 def send_file(request: Request, path: Path, *, tag: str, name: str, media_type: str) -> Response:
-    """Return the answer that sends a file as ``name``; ``tag`` names its content, for ever. Raises BadRange."""
+    """Return the answer that sends a file as ``name``, or to HEAD tells of it; ``tag`` names its content, for ever. Raises BadRange."""
     size = path.stat().st_size
     tag = f'"{tag}"'
     headers = {
         "ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
     }  # fmt: skip
-    if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "")):
+    if {tag, "*"} & set(re.split(r"\s*,\s*", request.headers.get("if-none-match", ""))):
         return Response(status_code=304, headers=headers)
     asked = request.headers.get("range", "")
-    if request.headers.get("if-range", tag) != tag:
+    if request.method == "HEAD" or request.headers.get("if-range", tag) != tag:
         asked = ""
     found = range_of(asked, size)
     start, stop = found or (0, size)
     if found is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     headers["Content-Length"] = str(stop - start)
+    if request.method == "HEAD":
+        return Response(status_code=200, headers=headers, media_type=media_type)
     chunks = _chunks(path, start, stop)
     return StreamingResponse(chunks, status_code=200 if found is None else 206, headers=headers, media_type=media_type)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
 #: The queues of the two kinds of jobs, on which a worker can run alone.
 LEARNER_QUEUE: Final = "learner"
 PREDICTOR_QUEUE: Final = "predictor"
+
+
+class Takes(StrEnum):
+    """What a classifier labels."""
+
+    TEXTS = "texts"
+    #: Of fields.
+    ROWS = "rows"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,12 @@ def shown_predictions(connection: Connection, blobs: Blobs, dataset_id: int) -> 
     return found
 
 
+def shown_blob(connection: Connection, dataset_id: int) -> str | None:
+    """Return the blob with the predictions that a dataset shows, None before the first."""
+    shown = generations.current(connection, dataset_id)
+    return None if shown is None else shown.blob
+
+
 def generation_frame(blobs: Blobs, blob: str) -> pl.DataFrame:
     """Return all predictions of a generation by its blob: columns as labelmill.learning.predicting.as_frame says."""
     import polars as pl

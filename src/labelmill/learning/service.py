@@ -8,9 +8,16 @@ from labelmill.learning.classifiers import get_classifier, keep, list_classifier
 from labelmill.learning.due import after_answer, after_import, predictions_of, train_now
 from labelmill.learning.generations import predictions_blob
 from labelmill.learning.learners import choose as find_learner
-from labelmill.learning.model import Classifier
+from labelmill.learning.model import Classifier, Takes
 from labelmill.learning.monitor import figures
-from labelmill.learning.predictions import generation_frame, predicted, prediction_counts, predictions, shown_predictions
+from labelmill.learning.predictions import (
+    generation_frame,
+    predicted,
+    prediction_counts,
+    predictions,
+    shown_blob,
+    shown_predictions,
+)
 from labelmill.learning.queue import queue, queue_page, suggested
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classifier",
+    "Takes",
     "after_answer",
     "after_import",
     "figures",
@@ -35,6 +43,7 @@ __all__ = [
     "predictions_of",
     "queue",
     "queue_page",
+    "shown_blob",
     "shown_predictions",
     "suggested",
     "train_now",

@@ -10,15 +10,13 @@ import numpy as np
 import orjson
 import polars as pl
 
-from labelmill.learning.features import text
+from labelmill.learning.features import tabular, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labelmill.learning.learners import Trained
 
-#: Featurisers whose numbers scikit-learn can make.
-FEATURISERS: Final = frozenset({"tfidf", "counts"})
 #: A term of the vocabulary that is longer is left out: in the file all of them take the room of the longest.
 LONGEST_TERM: Final = 64
 _SURROGATES: Final = range(0xD800, 0xE000)
@@ -27,7 +25,7 @@ _SURROGATES: Final = range(0xD800, 0xE000)
 def pipeline_of(featuriser: bytes, trained: Trained, names: Sequence[str]) -> Any:
     """Return a fitted pipeline that takes texts and gives ``names`` of labels, in the order of the classifier's classes.
 
-    ``featuriser`` is what ``features.dump`` made and one of FEATURISERS.
+    ``featuriser`` is what ``features.dump`` made of ``tfidf`` or ``counts``.
     """
     from sklearn.pipeline import Pipeline
 
@@ -37,6 +35,29 @@ def pipeline_of(featuriser: bytes, trained: Trained, names: Sequence[str]) -> An
     else:
         features, weights = _tfidf(kept["state"], trained.weights)
     return Pipeline([("features", features), ("classifier", classifier_of(weights, trained.bias, names))])
+
+
+def table_of(featuriser: bytes, trained: Trained, names: Sequence[str]) -> dict[str, Any]:
+    """Return the ``fields`` of a table and the ``classifier`` of their features side by side; a field of text has its ``features``."""
+    fields, blocks, start = [], [], 0
+    for each in orjson.loads(featuriser)["state"]["fields"]:
+        field, width = dict(each), _width(each)
+        weights = trained.weights[start : start + width]
+        start += width
+        if field["kind"] == "text":
+            field["features"], weights = _tfidf(field.pop("text"), weights)
+        elif field["kind"] == "date":
+            field.setdefault("format", tabular.DATES[0])
+        fields.append(field)
+        blocks.append(weights)
+    return {"fields": fields, "classifier": classifier_of(np.vstack(blocks), trained.bias, names)}
+
+
+def _width(field: dict[str, Any]) -> int:
+    """Return the number of features of a table's field."""
+    if field["kind"] == "text":
+        return len(field["text"]["idf"]) + text.SHAPES
+    return len(field["values"]) if field["kind"] == "category" else {"number": 10, "date": 14}[field["kind"]]
 
 
 def classifier_of(weights: Any, bias: Any, names: Sequence[str]) -> Any:

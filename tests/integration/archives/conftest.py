@@ -1,4 +1,4 @@
-"""Archives of the embedded default, made in the test's process."""
+"""Archives made in the test's process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lab(site: Any) -> archive_lab.ArchiveLab:
-    return archive_lab.ArchiveLab(site.app)
+def lab(stored_site: Any) -> archive_lab.ArchiveLab:
+    """Give an installation; the test runs on each kind of database."""
+    return archive_lab.ArchiveLab(stored_site.app)
 
 
 @pytest.fixture(scope="module")

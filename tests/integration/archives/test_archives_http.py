@@ -77,6 +77,25 @@ def test_l24_the_file_is_served_whole_with_length_tag_and_a_safe_name(lab_site: 
     assert lab_site.file(**{"If-None-Match": answer.headers["etag"]}).status_code == 304
 
 
+@pytest.mark.parametrize("place", ["/v1/datasets/{dataset_id}", "/datasets/{dataset_id}"])
+def test_head_tells_length_tag_and_that_parts_are_served_without_the_file(lab_site: Site, place: str) -> None:
+    call = f"{place}/archives/{{archive_id}}/file"
+    told = lab_site.ask(f"HEAD {call}", headers={"Range": "bytes=0-9"})
+    sent = lab_site.ask(f"GET {call}")
+    assert (told.status_code, told.content) == (200, b"")
+    assert int(told.headers["content-length"]) == len(sent.content)
+    for name in ("etag", "accept-ranges", "content-type", "content-disposition", "cache-control"):
+        assert told.headers[name] == sent.headers[name], name
+    assert lab_site.ask(f"HEAD {call}", headers={"If-None-Match": told.headers["etag"]}).status_code == 304
+    every = [
+        lab_site.site.ask(
+            "HEAD", call.format(dataset_id=lab_site.here.id, archive_id=lab_site.archive.id), token=each
+        ).status_code
+        for each in lab_site.callers
+    ]
+    assert tuple(every) == TABLE[f"GET {call}"]
+
+
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
     [("bytes=0-99", 0, 99), ("bytes=100-", 100, None), ("bytes=-50", -50, None), ("bytes=7-7", 7, 7)],

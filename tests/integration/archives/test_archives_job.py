@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
+import tempfile
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from archive_lab import QUEUES
+import webapp
+from archive_lab import QUEUES, ArchiveLab, free_now, sums
 from labelmill import clock, triggers
 from labelmill.archives import ArchiveState
 from labelmill.archives import service as archives
@@ -18,28 +21,12 @@ from labelmill.archives.tables import archives as archive_rows
 from labelmill.datasets import service as datasets
 from labelmill.errors import Conflict, NotFound
 from labelmill.jobs import service as jobs
-from labelmill.jobs.tables import job_steps
 from labelmill.jobs.worker import WorkerProcess
 from labelmill.learning import service as learning
 from labelmill.learning.tables import generations
-
-if TYPE_CHECKING:
-    from archive_lab import ArchiveLab
+from small_disk import little_room
 
 STEP = 15
-
-
-def sums(members: dict[str, bytes]) -> dict[str, str]:
-    """Return the sums of the members that hold records and answers, and the rows of each."""
-    known = json.loads(members["manifest.json"])["members"]
-    return {name: about for name, about in known.items() if name not in ("README.md", "classifier.skops", "metrics.json")}
-
-
-def free_now(lab: ArchiveLab, archive_id: str | None = None) -> None:
-    """Let the steps of this archive's job, or of all, wait for their time no longer."""
-    waiting = sa.update(job_steps).values(not_before=None, put_off_at=None)
-    waiting = waiting if archive_id is None else waiting.where(job_steps.c.job_id == archive_id)
-    lab.app.database.transact(lambda connection: connection.execute(waiting))
 
 
 def test_p19_a_failure_at_any_point_changes_no_member(lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,30 +107,68 @@ def test_an_older_classifier_can_be_archived(lab: ArchiveLab) -> None:
         lab.request(dataset, classifier_id=99)
 
 
-def test_p12_a_disk_that_is_full_leaves_nothing_of_an_archive_and_it_is_made_once_there_is_room(
-    lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step_records", [None, 10], ids=["while-it-reads", "while-it-joins"])
+def test_p12_a_full_disk_fails_an_archive_with_its_reason_and_keeps_nothing_of_it(
+    tmp_path: Path, postgresql_migrated: str, step_records: int | None
 ) -> None:
+    """The database is elsewhere: of this process no file may grow. Requested again, with room, it is made."""
+    with webapp.site(tmp_path, database_url=postgresql_migrated) as site:
+        lab = ArchiveLab(site.app)
+        dataset = lab.dataset(0)
+        numbers = random.Random(1)
+        lab.add_contents(dataset, [f"{numbers.getrandbits(40_000):x}" for _ in range(40)])
+        before = temporary_files()
+        with little_room(150_000):
+            failed = lab.make(dataset, step_records=step_records)
+        assert failed.state is ArchiveState.FAILED
+        assert failed.reason == (
+            "There is no room for the archive: File too large. Free some space, or ask an administrator to look at the disk; "
+            "then request it again."
+        )
+        assert list(lab.app.blobs.names("archives/")) == []
+        assert temporary_files() == before
+        lab.app.database.transact(jobs.retry, failed.id)
+        lab.work(QUEUES)
+        assert "request it again" in (lab.found(failed.id).reason or "").casefold()
+        made = lab.make(dataset)
+        assert made.state is ArchiveState.AVAILABLE
+        assert list(lab.app.blobs.names("archives/")) == [made.blob]
+
+
+def temporary_files() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob("labelmill-*")}
+
+
+def test_what_an_archive_that_failed_long_ago_has_left_goes_with_the_next_one(lab: ArchiveLab) -> None:
     dataset = lab.dataset(5)
-    put = type(lab.app.blobs).put_file
+    made = lab.request(dataset)
+    left = f"archives/{dataset.id}/{made.id}/part-00000-1"
+    lab.app.blobs.put(left, b"half")
+    lab.app.database.transact(archives.cancel, made.id)
+    lab.make(dataset)
+    assert lab.app.blobs.exists(left)
+    past = clock.now() - timedelta(days=8)
+    old = sa.update(archive_rows).where(archive_rows.c.id == made.id).values(requested_at=past)
+    lab.app.database.transact(lambda connection: connection.execute(old))
+    lab.make(dataset)
+    assert not lab.app.blobs.exists(left)
 
-    def full(self: Any, name: str, path: Any) -> None:
-        if name.endswith(".zip"):
-            raise OSError(28, "No space left on device")
-        put(self, name, path)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(type(lab.app.blobs), "put_file", full)
-        made = lab.request(dataset)
-        for _ in range(5):
-            free_now(lab, made.id)
-            lab.work(QUEUES)
-        assert lab.found(made.id).state is ArchiveState.BUILDING
-        assert not [name for name in lab.app.blobs.names("archives/") if name.endswith(".zip")]
-        errors = [each["error"] for each in lab.read(jobs.list_steps, made.id) if each["error"]]
-        assert errors[0]["detail"] == "The archive cannot be written: No space left on device."
-    free_now(lab, made.id)
+@pytest.mark.parametrize("when", ["archive.planned", "archive.part-kept", "archive.written"])
+def test_an_archive_that_is_cancelled_while_it_is_made_leaves_nothing(
+    lab: ArchiveLab, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    dataset = lab.dataset(30)
+    made = lab.request(dataset, step_records=10)
+
+    def meddle(place: str) -> None:
+        if place == when:
+            lab.app.database.transact(archives.cancel, made.id)
+
+    monkeypatch.setattr("labelmill.archives.jobs.passing", meddle)
     lab.work(QUEUES)
-    assert lab.found(made.id).state is ArchiveState.AVAILABLE
+    assert (lab.found(made.id).state, lab.found(made.id).reason) == (ArchiveState.FAILED, "It was cancelled.")
+    assert list(lab.app.blobs.names("archives/")) == []
 
 
 def test_an_archive_that_cannot_be_made_says_why_and_can_be_requested_again(lab: ArchiveLab) -> None:

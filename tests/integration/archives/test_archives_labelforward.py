@@ -57,6 +57,8 @@ def test_l22_l24_a_classifiers_archive_is_requested_made_and_fetched_many_times(
         with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
             assert file.testzip() is None
             assert "machine_labeled_data_1.json" in file.namelist()
+    told = old.ask("HEAD", "monitor/download?clfId=1")
+    assert (told.status_code, told.content, int(told.headers["content-length"])) == (200, b"", len(answer.content))
     old.ask("POST", json={"clfId": "1"})
     assert old.state() == (2, None)
     old.lab.answer_right(old.dataset, 2, start=12)

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-import subprocess
-import sys
-import textwrap
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from packaging.requirements import Requirement
 
 from labelmill.learning import service as learning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from archive_lab import ArchiveLab, Rich
 
 OF_RECORDS = (
     "text_id", "text_data", "labeled", "selected", "taught", "labels", "users", "major_label", "uncertainty", "predicted_label",
 )  # fmt: skip
 HUMAN, STAMPS = "human_labeled_data.json", "sample_timestamps.json"
-#: What the card tells its reader to install.
-PACKAGES = ("scikit-learn", "skops")
 
 
 def machine(rich: Rich) -> str:
@@ -107,73 +96,6 @@ def test_the_card_tells_counts_labels_guidelines_and_what_is_unsafe(rich: Rich) 
     assert metrics["classifier"] == rich.archive.classifier_id
 
 
-def with_requirements(names: Iterable[str]) -> set[str]:
-    """Return packages and all that they require."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            required = [Requirement(each) for each in metadata.requires(name) or ()]
-            waiting += [each.name for each in required if each.marker is None or each.marker.evaluate({"extra": ""})]
-    return found
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the packages that the card names, and nothing else."""
-    folder = tmp_path_factory.mktemp("clean")
-    for name in with_requirements(PACKAGES):
-        for each in {file.parts[0] for file in metadata.files(name) or () if file.parts[0] != ".."}:
-            if not (folder / each).exists():
-                (folder / each).symlink_to(metadata.distribution(name).locate_file(each))
-    return folder
-
-
-def run(folder: Path, clean: Path, code: str) -> str:
-    """Run Python code in ``folder`` with the clean packages alone."""
-    begin = (
-        f"import sys; sys.path = [{str(folder)!r}, {str(clean)!r}, *(p for p in sys.path if 'site-packages' not in p and p)]\n"
-    )
-    command = [sys.executable, "-I", "-S", "-c", begin + textwrap.dedent(code)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_predict_labels_a_new_file_without_labelmill(rich: Rich, clean: Path, tmp_path: Path) -> None:
-    with rich.lab.opened(rich.archive) as file:
-        file.extractall(tmp_path)
-    with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out).writerows(
-            [["text"], *([text] for text in rich.lab.ids(rich.dataset).values()), ['a ball, "new"\ngoal']]
-        )
-    code = """
-        import runpy
-        try:
-            import labelmill
-        except ImportError:
-            print("alone")
-        sys.argv = ["predict.py", "in.csv", "out.csv"]
-        runpy.run_path("predict.py")
-    """
-    assert run(tmp_path, clean, code) == "alone\n"
-    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
-    assert [row["label"] for row in found[:-1]] == rich.frame("records.parquet")["predicted"].to_list()
-    assert found[-1]["label"] == "sport"
-
-
-def test_the_pickle_holds_the_whole_pipeline(rich: Rich, clean: Path, tmp_path: Path) -> None:
-    (tmp_path / "clf.p").write_bytes(rich.members["clf.p"])
-    code = """
-        import pickle
-        print(pickle.load(open("clf.p", "rb")).predict(["ball goal match", "soup bread"]).tolist())
-    """
-    assert run(tmp_path, clean, code) == "['sport', 'food']\n"
-
-
 def test_pandas_reads_the_predecessors_members(rich: Rich) -> None:
     for name in (HUMAN, machine(rich), STAMPS):
         found = pd.read_json(io.BytesIO(rich.members[name]))
@@ -195,19 +117,6 @@ def test_a_dataset_without_a_classifier_has_an_archive_without_its_members(kept_
 def test_an_empty_dataset_has_an_archive_too(kept_lab: ArchiveLab) -> None:
     members = kept_lab.members(kept_lab.make(kept_lab.dataset(0)))
     assert json.loads(members[HUMAN]) == {name: {} for name in OF_RECORDS}
-
-
-def test_a_table_of_fields_is_archived_and_the_card_says_that_its_classifier_is_not_whole(kept_lab: ArchiveLab) -> None:
-    dataset = kept_lab.dataset(0, kind="tabular", batch_size=1000)
-    rows = [json.dumps({"colour": ("red", "blue")[number % 2], "tied": number}) for number in range(12)]
-    kept_lab.add_contents(dataset, rows)
-    for number, record_id in enumerate(list(kept_lab.ids(dataset))[:8]):
-        kept_lab.answer(dataset, record_id, ("sport", "food")[number % 2])
-    kept_lab.train(dataset)
-    members = kept_lab.members(kept_lab.make(dataset))
-    assert "predict.py" not in members
-    assert b"cannot label by itself" in members["README.md"]
-    assert b"classifier.skops" in members["README.md"]
 
 
 @pytest.mark.parametrize(("naming", "called"), [("name", "Ann"), ("email", "ann@example.org"), ("pseudonym", "annotator-1")])

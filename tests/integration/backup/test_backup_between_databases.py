@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 
 import webapp
-from backup_lab import EMAIL, PASSWORD, fill, quiet, rows_of, settings_for
+from backup_lab import EMAIL, PASSWORD, files_of, fill, quiet, require_same, rows_of, settings_for
 from labelmill.accounts import service as accounts
 from labelmill.backup import service
 from labelmill.backup.reading import LEFT_OUT
@@ -52,33 +52,6 @@ def test_p25_a_backup_restores_into_another_kind_of_database(
         require_freed(application, filled)
     with webapp.site(tmp_path / "target", database_url=new_url, secret=webapp.SECRET, blobs_url=blobs_url) as again:
         require_work_goes_on(again, filled)
-
-
-def files_of(app: App) -> dict[str, bytes]:
-    """Return every blob, and every file of a job, by its name."""
-    found = {name: app.blobs.get(name) for name in app.blobs.names()}
-    root = app.work_root
-    return found | {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for folder in ("imports", "uploads", "label-tasks")
-        for path in (root / folder).rglob("*")
-        if path.is_file()
-    }
-
-
-def require_same(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> None:
-    """Require the same rows, but for the step that somebody held, which is free now."""
-    for name, rows in before.items():
-        if name == "job_steps":
-            assert without_holders(after[name]) == without_holders(rows)
-        elif name not in LEFT_OUT:
-            assert after[name] == rows, name
-
-
-def without_holders(rows: list[Any]) -> list[Any]:
-    names = [column.name for column in job_steps.columns]
-    changed = {names.index(name) for name in ("state", "owner", "done")}
-    return [[value for place, value in enumerate(row) if place not in changed] for row in rows]
 
 
 def require_freed(app: App, filled: Filled) -> None:

@@ -29,7 +29,10 @@ TABLE = {
     "GET /datasets/{dataset_id}/export/file?annotators=name": (401, 404, 404, 200, 200, 200, 403, 403, 404),
 }
 #: With a body, the status is that of the check that comes first: there is no such connection.
-WRITES = {"POST /v1/datasets/{dataset_id}/export/table": (401, 404, 404, 404, 404, 403, 403, 403, 404)}
+WRITES = {
+    "POST /v1/datasets/{dataset_id}/export/table": (401, 404, 404, 404, 404, 403, 403, 403, 404),
+    "POST /datasets/{dataset_id}/export/table": (401, 404, 404, 404, 404, 403, 403, 403, 404),
+}
 
 
 class Site:
@@ -63,8 +66,8 @@ def test_p29_each_route_of_exports_answers_each_caller_as_the_table_says(lab_sit
 def test_p29_each_route_that_writes_answers_each_caller_as_the_table_says(lab_site: Site, call: str) -> None:
     method, _, path = call.partition(" ")
     path = path.replace("{dataset_id}", str(lab_site.here.id))
-    body = {"connection": "nowhere", "table": "labels"}
-    answers = [lab_site.site.ask(method, path, token=token, json=body).status_code for token in lab_site.callers]
+    body = {"json" if path.startswith("/v1") else "data": {"connection": "nowhere", "table": "labels"}}
+    answers = [lab_site.site.ask(method, path, token=token, **body).status_code for token in lab_site.callers]
     assert tuple(answers) == WRITES[call]
 
 
@@ -103,6 +106,37 @@ def test_a_table_of_a_named_connection_is_written_by_a_job(lab_site: Site, tmp_p
     assert found == [(0, 0, 6), (1, 0, 6)]
     refused = ask()
     assert (refused.status_code, "has no column" in refused.json()["detail"]) == (409, True)
+
+
+def test_the_page_writes_a_table_of_what_its_form_leaves(lab_site: Site, tmp_path: Path) -> None:
+    app, place = lab_site.site.app, f"/datasets/{lab_site.here.id}/export"
+    for each in app.database.transact(connections.list_connections):
+        app.database.transact(connections.remove, each.name)
+    assert "An administrator names a connection" in lab_site.site.page(place).text
+    url = f"sqlite:///{tmp_path}/paged.db"
+    app.database.transact(connections.add, app, name="paged", url=url, confined=False, writable=["main"])
+    page = lab_site.site.page(place).text
+    assert '<option value="paged">' in page
+    assert f'formaction="{place}/table?' in page
+    assert "formaction" not in lab_site.site.page(place, role=Role.VIEWER).text
+    values = {
+        "connection": "paged",
+        "table": " labels ",
+        "schema": "",
+        "text": "",
+        "label": "",
+        "state": "labelled",
+        "format": "csv",
+    }
+    sent = lab_site.site.form(f"{place}/table", values)
+    assert sent.status_code == 303, sent.text
+    lab_site.lab.work(("default",))
+    job = lab_site.lab.job(sent.headers["location"].rpartition("/")[2])
+    assert (job.state, job.result["added"]) == ("succeeded", 6), job
+    with closing(sqlite3.connect(tmp_path / "paged.db")) as connection:
+        assert connection.execute("SELECT count(*), count(label) FROM labels").fetchone() == (6, 6)
+    for wrong in ({"table": ""}, {"connection": ""}):
+        assert lab_site.site.form(f"{place}/table", values | wrong).status_code == 422
 
 
 def test_the_file_is_an_attachment_with_the_dataset_s_name(lab_site: Site) -> None:

@@ -44,6 +44,8 @@ def request_download(app: TheApp, actor: Caller, asked: NewDownload) -> Success:
     return Success()
 
 
+@router.head("/monitor/download/", include_in_schema=False)
+@router.head("/monitor/download", include_in_schema=False)
 @router.get("/monitor/download/", include_in_schema=False)
 @router.get(
     "/monitor/download", response_class=Response, responses=documented_file(archives.MEDIA_TYPE) | documented(404, 409, 416)

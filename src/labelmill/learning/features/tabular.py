@@ -24,7 +24,7 @@ _JUDGED: Final = 20_000
 #: A field is a number, or a date, when so many of its values are; the others ("n/a", a slip) have the mark of a missing value.
 _NEARLY_ALL: Final = 0.9
 #: How dates begin; of those that fit, the first one in which most values are dates.
-_DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y年%m月%d日")
+DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y年%m月%d日")
 #: Day, month and year of four digits, in either order, and whatever comes after.
 _DATE: Final = r"^(\d{4}\D\d{1,2}\D\d{1,2}\p{Han}?|\d{1,2}\D\d{1,2}\D\d{4})(?:\D|$)"
 #: Words in a value beyond which a field with few different values is text all the same.
@@ -80,7 +80,7 @@ class TabularFeatures:
             ones = np.ones(found.height, dtype=np.float32)
             places = (found["row"].to_numpy(), found["column"].to_numpy())
             return csr_array((ones, places), shape=(len(values), len(field["values"])))
-        numbers = _numbers(values) if field["kind"] == "number" else _days(values, field.get("format", _DATES[0]))
+        numbers = _numbers(values) if field["kind"] == "number" else _days(values, field.get("format", DATES[0]))
         return csr_array(_scaled(numbers, field["low"], field["high"], cyclic=field["kind"] == "date"))
 
 
@@ -117,7 +117,7 @@ def _field(name: str, values: pl.Series, chunks: Chunks) -> dict[str, Any]:
     numbers = pl.Series(dtype=pl.Float64) if is_code else _numbers(given).drop_nulls()
     if len(numbers) >= _NEARLY_ALL * len(given):
         return {"name": name, "kind": "number"} | _range(numbers)
-    form = max(_DATES, key=lambda form: _days(given, form).count())
+    form = max(DATES, key=lambda form: _days(given, form).count())
     days = _days(given, form).drop_nulls()
     if len(days) >= _NEARLY_ALL * len(given):
         return {"name": name, "kind": "date", "format": form} | _range(days)
