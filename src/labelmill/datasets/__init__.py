@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labelmill.datasets.model import (
+    NO_OWN_ID,
     Consensus,
     Dataset,
     DatasetSettings,
@@ -22,6 +23,7 @@ from labelmill.datasets.tables import labels as label_rows
 from labelmill.datasets.tables import records as record_rows
 
 __all__ = [
+    "NO_OWN_ID",
     "Consensus",
     "Dataset",
     "DatasetSettings",

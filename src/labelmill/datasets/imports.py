@@ -10,6 +10,7 @@ from labelmill.datasets.model import RecordKind
 from labelmill.datasets.readers import Rows, open_rows
 from labelmill.datasets.readers.images import FILE
 from labelmill.datasets.readers.label_studio import ANNOTATOR, ANSWERED, LABEL
+from labelmill.db.bulk.file_source import FileSource
 from labelmill.db.bulk.model import Kind
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def mapped(rows: Rows, mapping: Mapping) -> Iterator[Mapped]:
     mapper = Mapper(mapping, is_json=rows.is_json)
     told = 0
     for frame in source.read(mapping.needed, batch_rows=50_000):
-        made = mapper.add(frame)
+        made = mapper.add(frame, source.places if isinstance(source, FileSource) else None)
         made.rejects.extend(source.rejects[told:])
         told = len(source.rejects)
         yield made
@@ -167,8 +168,9 @@ def _guess(rows: Rows, columns: Sequence[Column], sample: list[dict[str, Any]]) 
     if rows.format == "label-studio":
         data = [column for column in columns if column.name not in ("id", LABEL, ANNOTATOR, ANSWERED)]
         return Guess(
-            kind=RecordKind.TEXT, text=_text_column(data, sample), id="id", label=LABEL, annotator=ANNOTATOR, time=ANSWERED
-        )
+            kind=RecordKind.TEXT, text=_text_column(data, sample), id="id" if "id" in names else None, label=LABEL, annotator=ANNOTATOR,
+            time=ANSWERED,
+        )  # fmt: skip
     annotator = _named(names, _ANNOTATORS) if label else None
     taken = {label, annotator}
     text = _text_column([column for column in columns if column.name not in taken], sample)

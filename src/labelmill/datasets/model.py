@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The answer that a record is not worth labelling: a label of every dataset, offered apart from the others.
 IGNORED: Final = "ignored"
+#: Marks, in the ``meta`` of a task in an export for Label Studio, that its id is not the record's own.
+NO_OWN_ID: Final = "labelmill_no_own_id"
 LONGEST_NAME: Final = 200
 #: Colours that labels get in turn; told apart with the usual kinds of colour blindness (Okabe and Ito, 2008), then lighter ones.
 COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a7f00", "#7a5195", "#607d8b", "#a05a2c")

@@ -93,6 +93,7 @@ def test_label_studio_tasks_have_every_annotation(lab: Lab) -> None:
     assert [(task["data"], len(task["annotations"])) for task in tasks] == [
         ({"text": str(n)}, k) for n, k in enumerate((3, 2, 1, 0))
     ]
+    assert len({task["id"] for task in tasks}) == len(tasks), "Label Studio's own converter looks for the id of each task"
     first = tasks[0]["annotations"][0]
     assert first["result"] == [{"from_name": "label", "to_name": "text", "type": "choices", "value": {"choices": ["spam"]}}]
     assert first["completed_by"] == {"email": "annotator-1"}

@@ -178,6 +178,16 @@ def test_label_studio_tasks_are_a_row_for_each_answer(tmp_path):
     assert len([reject for made in frames for reject in made.rejects]) == 2
 
 
+def test_label_studio_tasks_whose_ids_are_not_their_own_have_none(tmp_path):
+    """An export gives each task an id, since other programs want one, and marks those that it made up."""
+    tasks = [{"id": n, "meta": {"labelmill_no_own_id": True}, "data": {"text": f"t{n}"}, "annotations": []} for n in (1, 2)]
+    path = write(tmp_path / "export.json", json.dumps([*tasks, {"data": {"text": "t3"}, "annotations": []}]))
+    mapping = imports.usual_mapping(imports.inspect(path))
+    [made] = imports.read(path, mapping)
+    assert (mapping.id_column, made.rejects) == (None, [])
+    assert made.frame.select("given_id", "content").rows() == [(None, "t1"), (None, "t2"), (None, "t3")]
+
+
 def test_spreadsheet_cells_are_text_as_they_are_typed(tmp_path):
     path = write_xlsx(
         tmp_path / "a.xlsx", [["id", "text", "n"], ["007", "a\nb", 7], [None, None, None], [8, "é=1+1", 1.5], [True, "x", None]]
@@ -246,9 +256,9 @@ def test_rows_that_can_be_no_record_are_listed_with_their_reason(tmp_path):
     assert made.frame["given_id"].to_list() == ["1", "5"]
     assert made.frame["labels"].to_list() == [["good"], []]
     found = {reject.place: reject.reason for reject in made.rejects}
-    assert (found[2], found[3]) == ("it has no id", "its text is empty")
-    assert "U+202E" in found[4]
-    assert "longer than" in found[6]
+    assert (found[3], found[4]) == ("it has no id", "its text is empty")
+    assert "U+202E" in found[5]
+    assert "longer than" in found[7]
 
 
 def test_labels_are_normal_forms_and_may_be_several(tmp_path):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from labelmill.datasets.model import NO_OWN_ID
 from labelmill.datasets.readers.json_array import JsonArrayFile, elements
 
 if TYPE_CHECKING:
@@ -37,11 +38,18 @@ def _rows(element: bytes) -> list[Any]:
     if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
         return ["this element is no task: it has no data"]
     data = {name: value for name, value in task["data"].items() if name not in ("id", LABEL, ANNOTATOR, ANSWERED)}
-    base = {"id": task.get("id"), **data}
+    # Without one the column is not there: a row without the id that others have is refused.
+    base = _own_id(task) | data
     given = task.get("annotations", task.get("completions"))
     answers = [each for each in given if _counts(each)] if isinstance(given, list) else []
     empty = {LABEL: None, ANNOTATOR: None, ANSWERED: None}
     return [base | _answer(each) for each in answers] or [base | empty]
+
+
+def _own_id(task: dict[str, Any]) -> dict[str, Any]:
+    meta = task.get("meta")
+    is_given = isinstance(meta, dict) and meta.get(NO_OWN_ID)
+    return {} if is_given or task.get("id") is None else {"id": task["id"]}
 
 
 def _counts(answer: Any) -> bool:

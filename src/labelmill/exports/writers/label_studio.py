@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from labelmill.datasets import RecordKind
+from labelmill.datasets import NO_OWN_ID, RecordKind
 from labelmill.exports.columns import image_name
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def _tasks(piece: Labelled, kind: RecordKind) -> Iterator[dict[str, Any]]:
     for row in piece.answers.iter_rows(named=True):
         answers.setdefault(row["record_id"], []).append(_annotation(row, kind))
     for row in piece.records.iter_rows(named=True):
-        own = {} if row["given_id"] is None else {"id": row["given_id"]}
+        # Programs that convert such files want an id of each task; without the mark it would come back as the record's own.
+        own = {"id": row["record_id"], "meta": {NO_OWN_ID: True}} if row["given_id"] is None else {"id": row["given_id"]}
         yield own | {
             "data": _data(row, kind), "annotations": answers.get(row["record_id"], []),
             "predictions": [_prediction(row, kind)] if row["predicted"] is not None else [],
