@@ -26,7 +26,8 @@ LONGEST_ID: Final = 1_000
 LONGEST_LABEL: Final = 10_000
 #: Cells of the label column whose meaning is remembered.
 MOST_KNOWN: Final = 100_000
-#: A row of the source that became a record. ``place`` numbers the readable rows from 1; without labels ``labels`` is empty.
+#: A row of the source that became a record. ``place`` is its line in a text
+#: file, else its number; without labels ``labels`` is empty.
 SCHEMA: Final = pl.Schema(
     {
         "place": pl.Int64(), "given_id": pl.String(), "content": pl.String(), "labels": pl.List(pl.String()),
@@ -121,16 +122,18 @@ class Mapper:
         self._read = 0
         self._known: dict[str, tuple[list[str], str | None]] = {}
 
-    def add(self, frame: pl.DataFrame) -> Mapped:
-        """Return the next rows as records; ``frame`` has the mapping's needed columns."""
+    def add(self, frame: pl.DataFrame, places: pl.Series | None = None) -> Mapped:
+        """Return the next rows as records; ``frame`` has the mapping's needed columns, ``places`` says where its rows stand."""
         mapping, start = self.mapping, self._read + 1
         self._read += frame.height
+        if places is None:
+            places = pl.Series(range(start, start + frame.height), dtype=pl.Int64)
         empty = pl.Series([None] * frame.height, dtype=pl.String)
         labels, wrong = self._read_labels(frame)
         times = _times(_text(frame, mapping.time_column)) if mapping.time_column else empty
         found = pl.DataFrame(
             [
-                pl.Series("place", range(start, start + frame.height), pl.Int64),
+                places.alias("place"),
                 (_text(frame, mapping.id_column) if mapping.id_column else empty).alias("given_id"),
                 self._content(frame).alias("content"),
                 labels.alias("labels"),

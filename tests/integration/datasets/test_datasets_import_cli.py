@@ -52,7 +52,7 @@ def test_a_file_is_imported_into_a_new_dataset_and_again_adds_nothing(run, tmp_p
     code, out, said = run("import", name, "--into", "posts")
     assert "its text is empty" in out
     code, rejects, _ = run("import-rejects", told["job"], "--json")
-    assert [(row["place"], row["reason"]) for row in rejects] == [(3, "its text is empty")]
+    assert [(row["place"], row["reason"]) for row in rejects] == [(4, "its text is empty")]
 
 
 def test_columns_and_the_use_of_labels_are_as_asked(run, tmp_path):

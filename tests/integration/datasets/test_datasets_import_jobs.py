@@ -121,7 +121,7 @@ def test_a_row_whose_id_is_known_with_another_content_is_listed(mill):
     done = run_or_watch(mill.app.runtime, job)
     assert (done.result["added"], done.result["known"], done.result["conflicts"]) == (1, 3, 2)
     rejects = Shelf(mill.app.settings.blob_dir, job).rejects()
-    assert [(row["place"], row["text"]) for row in rejects] == [(2, "2"), (4, "3")]
+    assert [(row["place"], row["text"]) for row in rejects] == [(3, "2"), (5, "3")]
     assert mill.records(dataset) == [("1", "a"), ("2", "b"), ("3", "c")]
 
 

@@ -65,7 +65,7 @@ def test_a_file_is_sent_looked_at_imported_and_its_rejects_downloaded(desk):
     rejects = desk.ask("GET", f"/imports/{told['id']}/rejects").json()
     assert rejects["rejected"] == 2
     assert [(row["place"], row["reason"]) for row in rejects["items"]] == [
-        (3, "its text is empty"),
+        (4, "its text is empty"),
         (5, "it has 2 fields, the header has 3"),
     ]
     table = desk.ask("GET", f"/imports/{told['id']}/rejects", headers={"Accept": "text/csv"})

@@ -56,13 +56,13 @@ class Spreadsheet(FileSource):
         self._begin(columns, part)
         known = [column.name for column in self.table.columns]
         places = [known.index(name) for name in columns]
-        rows = islice(self._rows(), 1, None)
+        rows = islice(enumerate(self._rows(), 1), 1, None)
         while block := list(islice(rows, min(batch_rows, 20_000))):
-            filled = [row for row in block if any(cell not in ("", None) for cell in row)]
+            numbered = [(number, row) for number, row in block if any(cell not in ("", None) for cell in row)]
+            filled = [row for _, row in numbered]
             cells = [[_as_text(row[place]) if place < len(row) else None for row in filled] for place in places]
             frame = pl.DataFrame([pl.Series(name, values, pl.String) for name, values in zip(columns, cells, strict=True)])
-            if frame.height:
-                yield frame
+            yield from self._placed(frame, [number for number, _ in numbered], batch_rows)
 
     def _rows(self) -> Iterator[list[Any]]:
         return iter(self._sheet.iter_rows())

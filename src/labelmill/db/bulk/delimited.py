@@ -86,21 +86,21 @@ class DelimitedFile(FileSource):
         quoted = bool(self.dialect.quoted) and quotes
         frame = None if quoted else self._quick_frame(text, columns)
         if frame is not None:
-            yield from frame.iter_slices(batch_rows)
+            yield from self._placed(frame, _line_numbers(text, line, frame.height), batch_rows)
             return ""
         rest: Sequence[str] = ()
         for parsed in self._parse(text, line, quoted=quoted, final=final):
             self._refuse(parsed.rejects)
             rest = parsed.rest
             if parsed.rows:
-                yield from self._from_rows(parsed.rows, columns).iter_slices(batch_rows)
+                yield from self._placed(self._from_rows(parsed.rows, columns), parsed.places, batch_rows)
         return "".join(rest)
 
     def _parse(self, text: str, line: int, *, quoted: bool, final: bool) -> Iterable[Parsed]:
         lines = split_lines(text)
         parser = RowParser(separator=self.dialect.separator, quoted=quoted, width=len(self._header))
-        rows = parser.all_rows(lines) if "\0" not in text and is_sound(text) else None
-        return parser.parse(lines, first_line=line, final=final) if rows is None else [Parsed(rows=rows)]
+        parsed = parser.all_rows(lines, line) if "\0" not in text and is_sound(text) else None
+        return parser.parse(lines, first_line=line, final=final) if parsed is None else [parsed]
 
     def _quick_frame(self, text: str, columns: Sequence[str]) -> pl.DataFrame | None:
         """Return the rows of text in which quotes mean nothing, or None where it is not proved that the csv module sees the same.
@@ -168,6 +168,13 @@ class DelimitedFile(FileSource):
 
     def _bad(self, message: str, way_out: str) -> BadFile:
         return BadFile(message, where=str(self.path), way_out=way_out)
+
+
+def _line_numbers(text: str, first_line: int, rows: int) -> Sequence[int]:
+    """Return the line of each row of text in which every line that is not blank is one."""
+    if count_lines(text) + (not text.endswith(("\n", "\r"))) == rows:
+        return range(first_line, first_line + rows)
+    return [number for number, line in enumerate(split_lines(text), first_line) if line.strip("\r\n")]
 
 
 def _flat_lines(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from labelmill.db.bulk.encoding import show_marks
@@ -29,6 +29,8 @@ class Parsed:
     """Good rows, refused ones, and the lines of a row that has not ended."""
 
     rows: list[list[str]] = field(default_factory=list)
+    #: The line on which each row begins.
+    places: list[int] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     rest: Sequence[str] = ()
 
@@ -58,13 +60,20 @@ class RowParser:
     quoted: bool
     width: int
 
-    def all_rows(self, lines: Sequence[str]) -> list[list[str]] | None:
+    def all_rows(self, lines: Sequence[str], first_line: int) -> Parsed | None:
         """Return the rows where every single one is well formed, else None."""
+        reader = self.reader(iter(lines))
         try:
-            rows = list(filter(None, self.reader(iter(lines))))
+            ended = [(row, reader.line_num) for row in reader]
         except csv.Error:
             return None
-        return rows if set(map(len, rows)) <= {self.width} else None
+        starts = [first_line, *(first_line + end for _, end in ended)]
+        rows, places = [], []
+        for (row, _), start in zip(ended, starts, strict=False):
+            if row:
+                rows.append(row)
+                places.append(start)
+        return Parsed(rows=rows, places=places) if set(map(len, rows)) <= {self.width} else None
 
     def parse(self, lines: Sequence[str], *, first_line: int, final: bool) -> Iterator[Parsed]:
         """Yield every row that is right and a reject for every other; the last one yielded has the lines of a row that goes on.
@@ -84,7 +93,7 @@ class RowParser:
                 break
             except csv.Error as error:
                 if source.exhausted and not final and _may_go_on(lines[start:]):
-                    yield Parsed(rows=parsed.rows, rejects=parsed.rejects, rest=lines[start:])
+                    yield replace(parsed, rest=lines[start:])
                     return
                 suspect, broken = max(suspect, source.place), first_line + start
                 source.place, source.exhausted = start + 1, False
@@ -95,6 +104,7 @@ class RowParser:
                     reason = f"it may belong to the row of line {broken:,}, whose quotes are broken"
                 if row and not reason:
                     parsed.rows.append(row)
+                    parsed.places.append(first_line + start)
             if len(parsed.rows) >= ROWS_AT_ONCE:
                 yield parsed
                 parsed = Parsed()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
+import polars as pl
+
 from labelmill.db.bulk.columns import check_distinct
 from labelmill.errors import BadFile, BadSource, Unavailable
 
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
-
-    import polars as pl
 
     from labelmill.db.bulk.location import Location
     from labelmill.db.bulk.model import Part, Reject, TableInfo, TimeRange
@@ -26,6 +26,9 @@ KEPT_TEXT = 500
 
 class FileSource(ABC):
     """The base of the sources that are one file. A file is opened anew for each ``read``, so nothing is left open between them."""
+
+    #: Where the rows of the frame that ``read`` yielded last stand, counted as the places of rejects are; None: one after the other.
+    places: pl.Series | None = None
 
     def __init__(self, location: Location) -> None:
         if location.path is None:
@@ -71,7 +74,13 @@ class FileSource(ABC):
             raise BadSource(
                 "This file is read in one piece: it has no parts.", where=str(self.path), way_out="Read it without a part."
             )
-        self._rejects, self._rejected = [], 0
+        self._rejects, self._rejected, self.places = [], 0, None
+
+    def _placed(self, frame: pl.DataFrame, places: Sequence[int], batch_rows: int) -> Iterator[pl.DataFrame]:
+        """Yield ``frame`` in batches, and tell with each where its rows stand."""
+        for start in range(0, frame.height, batch_rows):
+            self.places = pl.Series(places[start : start + batch_rows], dtype=pl.Int64)
+            yield frame[start : start + batch_rows]
 
     def _refuse(self, rejects: Iterable[Reject]) -> None:
         for reject in rejects:

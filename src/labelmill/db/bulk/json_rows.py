@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from labelmill.db.bulk.encoding import show_marks
 from labelmill.db.bulk.file_source import KEPT_TEXT
 from labelmill.db.bulk.model import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 INT64 = 2**63 - 1
 #: At least as many matches as there are keys, at any depth: strings may hold more.
@@ -29,9 +32,17 @@ _DEPTH = 200
 class LineParser:
     def parse(self, lines: list[bytes], first_line: int) -> tuple[list[dict[str, Any]], list[Reject]]:
         """Return the objects and the refused lines; blank lines are neither."""
-        return self._all(lines) or self._each(lines, first_line)
+        objects, _, rejects = self.placed(lines, first_line)
+        return objects, rejects
 
-    def _all(self, lines: list[bytes]) -> tuple[list[dict[str, Any]], list[Reject]] | None:
+    def placed(self, lines: list[bytes], first_line: int) -> tuple[list[dict[str, Any]], Sequence[int], list[Reject]]:
+        """Return the objects, the line of each, and the refused lines."""
+        whole = self._all(lines)
+        if whole is not None:
+            return whole, range(first_line, first_line + len(whole)), []
+        return self._each(lines, first_line)
+
+    def _all(self, lines: list[bytes]) -> list[dict[str, Any]] | None:
         """Return the objects where nothing is wrong with any line, else None."""
         block = b"\n".join(lines)
         # One bracket a line is that of the object itself.
@@ -44,18 +55,19 @@ class LineParser:
             return None
         # As many keys as could have been written: none was there twice, none is nested.
         sound = set(map(type, rows)) == {dict} and sum(map(len, rows)) == len(_KEY.findall(block))
-        return (rows, []) if sound else None
+        return rows if sound else None
 
-    def _each(self, lines: list[bytes], first_line: int) -> tuple[list[dict[str, Any]], list[Reject]]:
-        rows, rejects = [], []
+    def _each(self, lines: list[bytes], first_line: int) -> tuple[list[dict[str, Any]], list[int], list[Reject]]:
+        rows, places, rejects = [], [], []
         for place, line in enumerate(lines, first_line):
             try:
                 if line.strip():
                     rows.append(_object(line))
+                    places.append(place)
             except (ValueError, RecursionError) as error:
                 text = show_marks(line[:KEPT_TEXT].decode("utf-8", "surrogateescape")).rstrip("\r")
                 rejects.append(Reject(place=place, reason=_reason(error), text=text))
-        return rows, rejects
+        return rows, places, rejects
 
 
 def _object(line: bytes) -> dict[str, Any]:

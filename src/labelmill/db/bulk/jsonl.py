@@ -69,7 +69,7 @@ class JsonLinesFile(FileSource):
         kinds = {name: self.table.column(name).kind for name in columns}
         parser = LineParser()
         for lines, line in self._blocks():
-            objects, rejects = parser.parse(lines, line)
+            objects, places, rejects = parser.placed(lines, line)
             self._refuse(rejects)
             try:
                 frame = pl.DataFrame([_series(name, objects, kind) for name, kind in kinds.items()])
@@ -79,7 +79,7 @@ class JsonLinesFile(FileSource):
                     where=str(self.path),
                     way_out="Open it again.",
                 ) from error
-            yield from frame.iter_slices(batch_rows) if objects else ()
+            yield from self._placed(frame, places, batch_rows)
 
     def _blocks(self) -> Iterator[tuple[list[bytes], int]]:
         """Yield some lines and the number of the first."""
