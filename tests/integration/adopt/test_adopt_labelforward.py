@@ -309,6 +309,36 @@ def test_somebody_who_changed_the_address_is_told_and_can_be_joined(site: Site, 
         assert connection.scalar(sa.select(annotation_rows.c.answered_at)) == datetime(2021, 3, 1, 10, 0, 20, tzinfo=UTC)
 
 
+def test_l2_later_runs_know_who_is_the_same_and_the_zone(site: Site, old: OldLabelForward) -> None:
+    """The first run is told; one that is not would give the same votes to somebody else once more, at other times."""
+    ann, new = old.user(BOB), "new@example.org"
+    old.stamp(ann, old.text("before", ["good"], [ANN]), "2021-03-01 10:00:00", "2021-03-01 10:00:20")
+    _run(site, old, same={ANN: BOB}, zone=ZoneInfo("Asia/Taipei"))
+    old.stamp(ann, old.text("after", ["bad"], [ANN]), "2021-03-01 12:00:00", "2021-03-01 12:00:20")
+    counted = _run(site, old, zone=None, apply=False)
+    report = _run(site, old, zone=None)
+    assert [(each.counts["votes"].taken, each.notes) for each in (counted, report)] == [(1, {}), (1, {})]
+    dataset = _dataset(site.app)
+    assert [_votes(site.app, dataset, text) for text in ("before", "after")] == [[(BOB, "good")], [(BOB, "bad")]]
+    with site.app.database.read() as connection:
+        hours = connection.scalars(sa.select(annotation_rows.c.answered_at).order_by(annotation_rows.c.id)).all()
+    assert [each.hour for each in hours] == [2, 4]
+    _run(site, old, same={new: BOB}, zone=None)
+    assert _run(site, old, zone=None).counts["votes"].taken == 0
+
+
+@pytest.mark.parametrize("address", [ANN, "no address"])
+def test_l2_votes_that_were_taken_as_somebodys_own_are_not_given_to_another_later(
+    site: Site, old: OldLabelForward, address: str
+) -> None:
+    old.user(BOB)
+    old.text("first", ["good"], [address])
+    _run(site, old)
+    with pytest.raises(Conflict, match="account of its own"):
+        _run(site, old, same={address: BOB})
+    assert len(_votes(site.app, _dataset(site.app), "first")) == 1
+
+
 def test_what_is_no_labelforward_is_refused(site: Site, old: OldLabelForward, tmp_path: Path) -> None:
     old.run("ALTER TABLE text_data RENAME COLUMN users TO people")
     with pytest.raises(NotFound, match="no table text_data with text_id, text_data, labels, users"):

@@ -25,7 +25,9 @@ def labelforward(
         str, typer.Argument(help="LabelForward's database: postgresql://user:password@host/database, or @connection::schema.")
     ],
     into: Annotated[str, typer.Option(help="The dataset, which is made where there is none of this name.")] = "LabelForward",
-    time_zone: Annotated[str, typer.Option(help="The zone of the times there, which name none.")] = "UTC",
+    time_zone: Annotated[
+        str | None, typer.Option(help="The zone of the times there, which name none; else that of an earlier run, or UTC.")
+    ] = None,
     same: Annotated[
         list[str] | None,
         typer.Option(metavar="OLD=NEW", help="Votes of the address OLD are those of the account NEW; may be repeated."),
@@ -72,7 +74,9 @@ def _whole(url: str) -> str:
     return f"{place}{separator}{schema}." if schema and not schema.endswith(".") else url
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

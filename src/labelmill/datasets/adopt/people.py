@@ -66,9 +66,7 @@ class People:
         return known
 
     def _closed(self, connection: Connection, dataset_id: int | None, text: str) -> str:
-        # The address of an account here, or one that stands for what is no address at all.
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        for address in (text, f"{digest}@labelforward.invalid"):
+        for address in _addresses(text):
             try:
                 return self._member(connection, dataset_id, accounts.find_annotator(connection, address).email)
             except NotFound:
@@ -102,6 +100,24 @@ class People:
         if closed:
             accounts.disable_annotator(connection, made.id, by=LOCAL)
         return made.id
+
+
+def stands_alone(connection: Connection, dataset_id: int, text: str) -> bool:
+    """Tell whether who was called ``text`` is a member of the dataset by an account of their own."""
+    for address in _addresses(text):
+        try:
+            found = accounts.find_annotator(connection, address)
+        except (NotFound, BadInput):
+            continue
+        if accounts.get_role(connection, dataset_id, found.id) is not None:
+            return True
+    return False
+
+
+def _addresses(text: str) -> tuple[str, str]:
+    """Return the address of an account here, and the one that stands for what is no address at all."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return text, f"{digest}@labelforward.invalid"
 
 
 def take_accessors(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from labelmill.accounts import service as accounts
 from labelmill.annotation import service as annotation
 from labelmill.datasets import service as datasets
 from labelmill.datasets.adopt.model import LONGEST_SHOWN, Report, Text, Vote, clean_label, moment, votes_of
-from labelmill.datasets.adopt.people import People, take_accessors
+from labelmill.datasets.adopt.people import People, stands_alone, take_accessors
 from labelmill.datasets.adopt.source import Source
 from labelmill.datasets.load import loop_settings
 from labelmill.datasets.model import NewLabel, RecordFilter, RecordKind, Tie, record_key
@@ -23,8 +24,7 @@ from labelmill.learning import service as learning
 from labelmill.triggers import passing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from zoneinfo import ZoneInfo
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy.engine import Connection
 
@@ -51,30 +51,47 @@ class _State:
 
 
 def adopt(
-    app: App, location: Location, *, into: str, zone: ZoneInfo, same: Mapping[str, str] | None = None, apply: bool = False
+    app: App,
+    location: Location,
+    *,
+    into: str,
+    zone: ZoneInfo | None = None,
+    same: Mapping[str, str] | None = None,
+    apply: bool = False,
 ) -> Report:
     """Return what a LabelForward holds and what of it is to be taken over, or with ``apply`` has been.
 
-    ``into`` names the dataset, which is made where there is none; ``zone`` is that of times that name none; ``same`` tells for
-    addresses that votes have and no account which account it is. Nothing is taken twice, however often and wherever a run ended.
-    Raises BadSource and NotFound where there is no LabelForward, Unavailable where it does not answer, and Conflict where the dataset
-    is another one.
+    ``into`` names the dataset, which is made where there is none; ``zone`` is that of times that name none (UTC); ``same`` tells for
+    addresses that votes have and no account which account it is. Later runs know both from earlier ones. Nothing is taken twice,
+    however often and wherever a run ended. Raises BadSource and NotFound where there is no LabelForward, Unavailable where it does
+    not answer, and Conflict where the dataset is another one or votes of an address were taken as somebody else's.
     """
     with Source.opened(location) as source:
-        return _Adoption(app, source, Report(place=str(location), into=into, applied=apply), zone, dict(same or {})).run()
+        said = _Said(place=str(location), same=dict(same or {}), zone=zone.key if zone else None)
+        return _Adoption(app, source, Report(place=said.place, into=into, applied=apply), said).run()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """Where a LabelForward is, and what only people know of it: who is the same, and the zone of its times. The audit log keeps it."""
+
+    place: str
+    same: dict[str, str]
+    zone: str | None
 
 
 class _Adoption:
     """One run."""
 
-    def __init__(self, app: App, source: Source, report: Report, zone: ZoneInfo, same: dict[str, str]) -> None:
-        self._app, self._source, self._same = app, source, same
+    def __init__(self, app: App, source: Source, report: Report, said: _Said) -> None:
+        self._app, self._source = app, source
         self._apply = report.applied
         self._users = source.users()
-        self._state = _State(report=report, people=People(self._users, same, report))
-        self._dataset = self._open(report.into, report.place)
+        self._dataset, said = self._open(report.into, said)
+        self._same = said.same
+        self._state = _State(report=report, people=People(self._users, self._same, report))
         report.dataset_id = self._dataset.id if self._dataset else None
-        self._spans = self._read_spans(zone)
+        self._spans = self._read_spans(ZoneInfo(said.zone or "UTC"))
 
     def run(self) -> Report:
         self._do(self._labels)
@@ -110,19 +127,21 @@ class _Adoption:
             with self._app.database.read() as connection:
                 self._state = once(connection)
 
-    def _open(self, into: str, place: str) -> Dataset | None:
+    def _open(self, into: str, said: _Said) -> tuple[Dataset | None, _Said]:
+        """Return the dataset, and what is said now with what earlier runs were told."""
         with self._app.database.read() as connection:
-            try:
-                found = datasets.find(connection, into)
-            except NotFound:
-                found = None
+            known, found = replace(said, same={}, zone=None), _find(connection, into)
             if found is not None:
-                _require_adopted(connection, found)
+                known = _said_before(connection, found)
+                _require_apart(connection, found, said.same.keys() - known.same.keys())
         self._labels_before = {each.name for each in found.labels} if found else set[str]()
+        told = replace(said, same=known.same | said.same, zone=said.zone or known.zone)
         if found is None and self._apply:
             names = filter(None, (clean_label(each or "") for each in self._source.labels()))
-            found = self._app.database.transact(_make, into, self._app, place, list(dict.fromkeys(names)))
-        return found
+            found = self._app.database.transact(_make, into, self._app, list(dict.fromkeys(names)), told)
+        elif found is not None and self._apply and told != known:
+            self._app.database.transact(_keep, found.id, told)
+        return found, told
 
     def _read_spans(self, zone: ZoneInfo) -> dict[int, dict[str, Span]]:
         """Return the times of all votes: by text, then by address."""
@@ -204,27 +223,51 @@ class _Adoption:
         count.known += added.known
 
 
-def _make(connection: Connection, name: str, app: App, place: str, labels: list[str]) -> Dataset:
+def _make(connection: Connection, name: str, app: App, labels: list[str], told: _Said) -> Dataset:
     # Who labels most was first: what LabelForward called a majority stays one.
     settings = replace(loop_settings(app.settings), tie=Tie.FIRST)
     made = datasets.create(
         connection, name=name, kind=RecordKind.TEXT, settings=settings, labels=[NewLabel(name=each) for each in labels]
     )
-    accounts.note(connection, LOCAL, ACTION, f"dataset {made.id}", made.id, place=place)
+    _keep(connection, made.id, told)
     return made
 
 
-def _require_adopted(connection: Connection, dataset: Dataset) -> None:
-    """Raise Conflict for a dataset that was not made by taking over a LabelForward: two would be mixed."""
+def _keep(connection: Connection, dataset_id: int, told: _Said) -> None:
+    said = {name: value for name, value in asdict(told).items() if value}
+    accounts.note(connection, LOCAL, ACTION, f"dataset {dataset_id}", dataset_id, **said)
+
+
+def _find(connection: Connection, name: str) -> Dataset | None:
+    try:
+        return datasets.find(connection, name)
+    except NotFound:
+        return None
+
+
+def _said_before(connection: Connection, dataset: Dataset) -> _Said:
+    """Return what earlier runs were told; raises Conflict for a dataset that none of them made: two would be mixed."""
     before: int | None = None
+    runs: list[dict[str, Any]] = []
     while page := accounts.list_audit(connection, dataset_id=dataset.id, before=before):
-        if any(each.action == ACTION for each in page):
-            return
+        runs += [each.details for each in page if each.action == ACTION]
         before = page[-1].id
-    raise Conflict(
-        f"The dataset {dataset.name!r} is another one.", where="--into",
-        way_out="Name one that there is not yet, or the one of an earlier run.",
-    )  # fmt: skip
+    if not runs:
+        raise Conflict(
+            f"The dataset {dataset.name!r} is another one.", where="--into",
+            way_out="Name one that there is not yet, or the one of an earlier run.",
+        )  # fmt: skip
+    return _Said(place=runs[0].get("place", ""), same=runs[0].get("same", {}), zone=runs[0].get("zone"))
+
+
+def _require_apart(connection: Connection, dataset: Dataset, addresses: Iterable[str]) -> None:
+    """Raise Conflict for an address that earlier runs took as a person of its own: its votes would count for two."""
+    for address in addresses:
+        if stands_alone(connection, dataset.id, address):
+            raise Conflict(
+                f"An earlier run took the votes of {address[:LONGEST_SHOWN]!r} as those of an account of its own.", where="--same",
+                way_out="Leave it out, or take everything over into a new dataset: --into.",
+            )  # fmt: skip
 
 
 def _records(connection: Connection, dataset: Dataset | None, text_ids: list[int]) -> dict[int, int]:
