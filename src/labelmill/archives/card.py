@@ -55,7 +55,8 @@ def readme(plan: Plan, tally: Tally, members: Mapping[str, Any], takes: Takes | 
             for name, about in _labels(plan, tally)
         ), "",
         "## How it was labelled", "",
-        f"Each record is meant to get {settings.labels_per_record or 'every annotator as one of its'} answer(s). The label is the majority of "
+        (f"Each record is meant to get {settings.labels_per_record} answer(s). " if settings.labels_per_record else "Every annotator is asked about each record. ")
+        + "The label is the majority of "
         f"the answers; at least {settings.min_label_count} are needed. "
         + ("Of labels with equally many votes the one that was given first counts." if settings.tie is Tie.FIRST else "A tie has no label until somebody settles it."),
         *(["Classifiers learn from labels by Dawid-Skene; the labels here are majorities."] if settings.consensus is Consensus.DAWID_SKENE else []),
