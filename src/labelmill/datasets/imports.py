@@ -186,7 +186,7 @@ def _guess(rows: Rows, columns: Sequence[Column], sample: list[dict[str, Any]]) 
 
 
 def _all_labelled(label: str | None, sample: list[dict[str, Any]]) -> bool:
-    return label is not None and all(row[label] not in (None, "") for row in sample)
+    return label is not None and all(row[label] not in (None, "", "[]", []) for row in sample)
 
 
 def _named(names: Sequence[str], known: Sequence[str]) -> str | None:

@@ -214,7 +214,7 @@ class Mapper:
         if len(cell) > LONGEST_LABEL:
             return [], f"its label is longer than {LONGEST_LABEL:,} characters"
         names: list[Any] = cell.split(self.mapping.label_separator) if self.mapping.label_separator else [cell]
-        if self._is_json and cell.startswith("["):
+        if self._is_json and cell.startswith(("[", "{")):
             names = _loaded(cell)
         if not all(isinstance(name, str | int) for name in names):
             return [], "its labels are spans or boxes, not labels of the whole record"
@@ -230,9 +230,12 @@ def _is_blank(column: pl.Expr) -> pl.Expr:
 
 def _loaded(cell: str) -> list[Any]:
     try:
-        return list(orjson.loads(cell))
+        value = orjson.loads(cell)
     except ValueError:
         return [cell]
+    if isinstance(value, dict):  # so Label Studio's short export writes several choices
+        value = value.get("choices", [value])
+    return value if isinstance(value, list) else [value]
 
 
 def _text(frame: pl.DataFrame, name: str) -> pl.Series:

@@ -261,6 +261,26 @@ def test_rows_that_can_be_no_record_are_listed_with_their_reason(tmp_path):
     assert "longer than" in found[7]
 
 
+def test_an_object_names_labels_by_its_choices_and_is_none_itself(tmp_path):
+    """Label Studio's short export writes several choices as an object."""
+    labels = ["pos", {"choices": ["neg", "rude"]}, {"choices": "odd"}, {"start": 1}, "{no json}"]
+    path = write(tmp_path / "a.json", json.dumps([{"text": f"t{n}", "label": each} for n, each in enumerate(labels)]))
+    made = read_all(path, Mapping(columns=("text",), label_column="label"))
+    assert made.frame["labels"].to_list() == [["pos"], ["neg", "rude"], ["odd"], ["{no json}"]]
+    assert [(reject.place, "spans" in reject.reason) for reject in made.rejects] == [(4, True)]
+
+
+@pytest.mark.parametrize(("last", "use"), [([], LabelUse.INIT), (["neg"], LabelUse.NAMES)])
+def test_an_empty_list_of_labels_is_none(tmp_path, last, use):
+    """So doccano writes what is not labelled yet: only that is left to be labelled."""
+    rows = [{"id": 1, "text": "a", "label": ["pos"]}, {"id": 2, "text": "b", "label": last}]
+    path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    frame = pl.DataFrame({"text": ["a", "b"], "label": [["pos"], last]}, schema_overrides={"label": pl.List(pl.String)})
+    frame.write_parquet(tmp_path / "a.parquet")
+    for each in (path, tmp_path / "a.parquet"):
+        assert imports.usual_mapping(imports.inspect(each)).label_use is use
+
+
 def test_labels_are_normal_forms_and_may_be_several(tmp_path):
     path = write(tmp_path / "a.csv", "text,label\na,cafe\u0301; bar;bar\nb,caf\u00e9\n")
     made = read_all(path, Mapping(columns=("text",), label_column="label", label_separator=";"))
