@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Final
 
-from labelmill.learning.service import Takes
+from labelmill.learning.service import Takes, image_source
 
 _TEXT: Final = '''"""Label the column "text" of a CSV file: python predict.py IN.csv OUT.csv. It needs scikit-learn and skops."""
 
@@ -144,17 +143,7 @@ with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
 
 
 def predict_source(takes: Takes) -> bytes:
-    """Return the script for a classifier that takes such records."""
+    """Return the script for a classifier that takes such records; that for images has the very functions that it was trained with."""
     if takes is Takes.IMAGES:
-        return _images().encode()
+        return (_IMAGE_HEAD + image_source() + "\n" + _IMAGE_TAIL).encode()
     return (_TEXT if takes is Takes.TEXTS else _TABLE).encode()
-
-
-def _images() -> str:
-    """Return the script for images, with the very functions that the classifier was trained with."""
-    from labelmill.learning.features import images
-
-    sizes = {name: getattr(images, name) for name in ("SIDE", "CELL", "DIRECTIONS", "COLOURS", "_CELLS")}
-    constants = "".join(f"{name} = {value}\n" for name, value in sizes.items())
-    functions = (images.described, images._histograms, images._normal_blocks)  # noqa: SLF001 - they are copied, not called
-    return _IMAGE_HEAD + constants + "".join(f"\n\n{inspect.getsource(each)}" for each in functions) + "\n" + _IMAGE_TAIL

@@ -33,6 +33,7 @@ __all__ = [
     "find_learner",
     "generation_frame",
     "get_classifier",
+    "image_source",
     "keep",
     "labelling_of",
     "list_classifiers",
@@ -48,6 +49,13 @@ __all__ = [
     "suggested",
     "train_now",
 ]
+
+
+def image_source() -> str:
+    """Return what makes features of an image's pixels as Python, for a script that has nothing of labelmill."""
+    from labelmill.learning.features import images
+
+    return images.source()
 
 
 def labelling_of(blobs: Blobs, classifier: Classifier) -> Labelling:

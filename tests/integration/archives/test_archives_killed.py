@@ -25,7 +25,8 @@ LEAST = 10
 
 def test_p19_a_kill_at_every_place_of_a_build_changes_no_member(lab: ArchiveLab, tmp_path: Path) -> None:
     """What was killed is gone on with by another process, from the step in which it was killed."""
-    dataset = lab.trained(40, 20)
+    dataset = lab.dataset(40)
+    lab.answer_right(dataset, 20)
     right = sums(lab.members(lab.make(dataset, step_records=STEP)))
     kept = {"LABELMILL_LOG_LEVEL": "error", **lab.app.settings.environment()}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LABELMILL_")} | kept

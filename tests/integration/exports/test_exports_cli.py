@@ -126,6 +126,22 @@ def test_export_remove_and_import_gives_the_same_dataset(run: Run, posts: str, t
     assert _content(run, posts, tmp_path) == before
 
 
+def test_records_without_own_ids_come_back_from_label_studio_without_any(run: Run, tmp_path: Path) -> None:
+    """The file has an id for each task, which other programs want; it is no record's own."""
+    (tmp_path / "plain.csv").write_text("text,label,who\none,spam,ann@example.org\ntwo,ham,bob@example.org\nthree,,\n")
+    mapping = ("--text-column", "text", "--label-column", "label", "--labels", "answers", "--annotator-column")
+    assert run("import", "plain.csv", "--into", "plain", "--new", *mapping, "who")[0] == 0
+    before = [json.loads(each) for each in _content(run, "plain", tmp_path)[0]]
+    assert run("export", "plain", "--format", "label-studio", "--out", "plain.json", "--annotators", "name")[0] == 0
+    assert all(isinstance(task["id"], int) for task in json.loads((tmp_path / "plain.json").read_text()))
+    code, told, said = run("import", "plain.json", "--into", "again", "--new", "--json")
+    assert (code, told["rejected"]) == (0, 0), said
+    after = [json.loads(each) for each in _content(run, "again", tmp_path)[0]]
+    assert [each["text"] for each in after] == [each["text"] for each in before] == ["one", "two", "three"]
+    assert [(each["label"], each["annotator"]) for each in after] == [(each["label"], each["annotator"]) for each in before]
+    assert "id" not in after[0]
+
+
 def _content(run: Run, dataset: str, tmp_path: Path) -> tuple[Counter[str], list[Any]]:
     """Return every answer and every record with what follows from its answers."""
     for rows in ("answers", "records"):

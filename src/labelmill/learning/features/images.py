@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -102,3 +103,10 @@ def _normal_blocks(cells: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     blocks /= np.linalg.norm(blocks, axis=3, keepdims=True) + 1e-3
     flat: npt.NDArray[np.float32] = blocks.reshape(len(cells), -1)
     return flat
+
+
+def source() -> str:
+    """Return what makes features of pixels as Python, for a script that has nothing of labelmill: ``SIDE`` and ``described``."""
+    sizes = {"SIDE": SIDE, "CELL": CELL, "DIRECTIONS": DIRECTIONS, "COLOURS": COLOURS, "_CELLS": _CELLS}
+    constants = "".join(f"{name} = {value}\n" for name, value in sizes.items())
+    return constants + "".join(f"\n\n{inspect.getsource(each)}" for each in (described, _histograms, _normal_blocks))
