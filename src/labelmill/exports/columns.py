@@ -109,11 +109,6 @@ def image_name(record_id: int, given_id: str | None, blob: str) -> str:
     return f"{record_id}-{stem[:80]}.{suffix}" if stem else f"{record_id}.{suffix}"
 
 
-def votes_of(value: Iterable[Mapping[str, Any]] | None) -> dict[str, int]:
-    """Return how often each label was given, by its name."""
-    return {each["label"]: each["votes"] for each in value or ()}
-
-
 def _fields(contents: Iterable[pl.Series]) -> dict[str, Any]:
     """Return the fields of all records in the order in which they first appear, with the type that holds all their values."""
     kinds: dict[str, set[type]] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import polars as pl
 
-from labelmill.exports.columns import Columns, votes_of
+from labelmill.exports.columns import Columns
+from labelmill.exports.writers import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,15 +23,22 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 def write_json_lines(reading: Reading, request: Request, blobs: Blobs) -> Iterator[bytes]:  # noqa: ARG001 - as every writer
     """Write every column, nothing changed: fields as the numbers and texts that they are, votes as an object."""
     columns = Columns(reading, request.rows)
+    for piece in reading.slices():
+        yield object_lines(columns.frame(piece))
 
-    def lines(piece: Labelled) -> Iterable[dict[str, Any]]:
-        frame = columns.frame(piece)
-        for row in frame.iter_rows(named=True):
-            if "votes" in row:
-                row["votes"] = votes_of(row["votes"])
-            yield row
 
-    yield from _written(reading, lines)
+def object_lines(frame: pl.DataFrame) -> bytes:
+    """Return each row as a line with a JSON object."""
+    return (_objects(frame).str.join("\n") + "\n").cast(pl.Binary).item()  # type: ignore[no-any-return]
+
+
+def _objects(frame: pl.DataFrame) -> pl.Series:
+    if "votes" not in frame.columns:
+        return encoding.objects(frame)
+    place = frame.columns.index("votes")
+    before = encoding.objects(frame[:, :place]).str.strip_suffix("}")
+    after = encoding.objects(frame[:, place + 1 :]).str.strip_prefix("{")
+    return before + ',"votes":' + encoding.votes(frame["votes"]).fill_null("{}") + "," + after
 
 
 def write_doccano(reading: Reading, request: Request, blobs: Blobs) -> Iterator[bytes]:  # noqa: ARG001

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 import polars as pl
 
-from labelmill.exports.columns import Columns, votes_of
+from labelmill.exports.columns import Columns
+from labelmill.exports.writers import encoding
 from labelmill.http.spreadsheet import FORMULA
 
 if TYPE_CHECKING:
@@ -45,15 +45,9 @@ def write_long(reading: Reading, request: Request, blobs: Blobs) -> Iterator[byt
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame without nested columns: votes as a JSON object, lists as JSON arrays, times in ISO form."""
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-    texts = [pl.Series(name, [_as_json(name, value) for value in frame[name].to_list()], pl.String) for name in nested]
+    texts = [(encoding.votes if name == "votes" else encoding.lists)(frame[name]).alias(name) for name in nested]
     times = [pl.nth(place).dt.to_string("iso:strict") for place, kind in enumerate(frame.dtypes) if kind.is_temporal()]
     return frame.with_columns(*texts, *times)
-
-
-def _as_json(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    return orjson.dumps(votes_of(value) if name == "votes" else value).decode()
 
 
 def defused(frame: pl.DataFrame) -> pl.DataFrame:
