@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
@@ -12,9 +13,6 @@ from labelmill.db.engine import make_engine
 from labelmill.jobs.presence import new_worker_id
 from labelmill.jobs.worker import WorkerProcess
 from labelmill.labeltasks import service
-
-if TYPE_CHECKING:
-    import polars as pl
 
 ROWS = 120
 KINDS = ("sqlite", "postgresql", "mariadb")
@@ -64,6 +62,18 @@ def test_every_pair_of_source_and_sink_gives_the_same_rows(
         sunk = f"from-{source}.csv"
         mill.label(url, str(mill.folder / sunk), **ASKED)
         assert [row[:-1] for row in read_rows(str(mill.folder / sunk))] == expected["out"], f"{source} to a file"
+
+
+def test_p24_a_moment_keeps_its_fraction_in_every_sink(
+    mill: Any, write: Any, posts: Any, read_rows: Any, database_url: str
+) -> None:
+    """Of two posts within a second the later one is in production, with the time that it has in the source."""
+    times = ["2020-01-01 00:00:00.25", "2020-01-01 00:00:00.999999"]
+    frame = posts(2).with_columns(author=pl.lit("tom"), s_id=pl.lit("F1"), post_time=pl.Series(times))
+    mill.label(write(frame, mill.folder / "posts.parquet"), database_url, name="out")
+    moments = [each.ljust(26, "0") for each in times]
+    assert sorted(row[3] for row in read_rows(database_url, table="out")) == moments
+    assert [row[3] for row in read_rows(database_url, table="wh_panel_mapping_out")] == moments[1:]
 
 
 def test_t27_a_sample_is_drawn_while_the_task_runs(mill: Any, posts: Any, write: Any) -> None:
