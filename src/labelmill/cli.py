@@ -46,6 +46,8 @@ VERBS = (
     ("label", "labelmill.labeltasks.cli:label", "Label the rows of a table or a file with rules."),
     ("label-tasks", "labelmill.labeltasks.cli:app", "Look at label tasks, their samples and what they left out."),
     ("classifier", "labelmill.learning.cli:app", "Look at a dataset's classifiers, train one, keep one's predictions."),
+    ("catalogue", "labelmill.images.cli:app", "Keep catalogues of products with their images."),
+    ("images", "labelmill.images.cli:images_app", "Deliver the images of a query over a catalogue."),
     ("rules", "labelmill.rules.cli:app", "Check, try and measure rules, and keep them in versions."),
     ("adopt", "labelmill.adopt:app", "Take over what a predecessor left."),
     ("demo", "labelmill.demo.cli:demo", "Make a sample of posts, label its authors, and look at them in a browser."),
@@ -148,7 +150,7 @@ def _collect_seldom() -> None:
 def _share_arenas() -> None:
     """Let threads take what others gave back to the C library's allocator, and large pieces go back to the system at once.
 
-    Else each of up to eight threads a core keeps some 15 MB of its own, of what drivers and SQLite have used and freed: a task grew by
+    Else each of up to eight threads a core keeps up to 18 MB of its own, of what drivers and SQLite have used and freed: a task grew by
     them step after step (docs/performance.md). Only glibc keeps so much, and only there it can be set.
     """
     import ctypes  # what a verb needs has loaded it
