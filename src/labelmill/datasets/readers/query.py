@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from labelmill.db.bulk.file_source import FileSource
 from labelmill.db.bulk.location import Location, shown_url
+from labelmill.db.bulk.mariadb import abandon
 from labelmill.db.bulk.model import Column, Kind, TableInfo
 from labelmill.db.engine import make_engine
 from labelmill.errors import BadSource
@@ -66,10 +67,11 @@ class _Running:
         self._where = shown_url(url)
         self._engine = make_engine(url, foreign=True)
         self._connection: Connection | None = None
+        self._result: CursorResult[Any] | None = None
 
     def __enter__(self) -> CursorResult[Any]:
         try:
-            self._connection = self._engine.connect().execution_options(stream_results=True, labelmill_read=True)
+            self._connection = self._engine.connect().execution_options(labelmill_read=True)
             dialect = self._engine.dialect.name
             if dialect == "sqlite":
                 self._connection.exec_driver_sql("PRAGMA query_only = ON")
@@ -77,7 +79,8 @@ class _Running:
                 self._connection.exec_driver_sql(
                     "SET TRANSACTION READ ONLY" if dialect == "postgresql" else "START TRANSACTION READ ONLY"
                 )
-            result = self._connection.execute(self._query)
+            # Only here: PostgreSQL's driver would read the statement above through a cursor, too.
+            self._result = result = self._connection.execute(self._query, execution_options={"stream_results": True})
         except SQLAlchemyError as error:
             self.__exit__()
             raise self._told(error) from error
@@ -87,6 +90,10 @@ class _Running:
         return result
 
     def __exit__(self, *_: object) -> None:
+        if self._result is not None:
+            if self._engine.dialect.name in ("mysql", "mariadb") and self._result.cursor is not None:
+                abandon(self._result.cursor)
+            self._result.close()
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()

@@ -98,7 +98,7 @@ class MariadbSource(SqlSource):
                 for values in fetch_columns(connection.driver_connection, len(columns)):
                     yield pl.DataFrame(list(map(self._series, columns, values, _spoken(cursor))))
             finally:
-                _abandon(cursor)
+                abandon(cursor)
         finally:
             connection.invalidate()  # closing it properly would first fetch all rows that nobody asked for
 
@@ -135,7 +135,7 @@ def _spoken(cursor: Any) -> list[bool]:
     return [encoding is not None for encoding, _ in cursor._result.converters]  # noqa: SLF001 - PyMySQL offers no other way
 
 
-def _abandon(cursor: Any) -> None:
+def abandon(cursor: Any) -> None:
     """Make the driver forget what is still to come, which it would else read to the end."""
     result = cursor._result  # noqa: SLF001 - PyMySQL offers no other way
     if result is not None:
