@@ -92,6 +92,7 @@ class App:
             Later(("samples",), self._sample_kinds),
             Later(("archive", "expire-archive"), self._archive_kinds),
             Later(("export-table",), self._export_kinds),
+            Later(("catalogue", "image-task"), self._image_kinds),
         )
 
     def _dataset_kinds(self) -> list[JobKind]:
@@ -115,6 +116,14 @@ class App:
         from labelmill.exports.table_jobs import TableSteps
 
         return [TableSteps(self.database, self.blobs, self.places).kind()]
+
+    def _image_kinds(self) -> list[JobKind]:
+        from labelmill.images.jobs import CatalogueSteps, ImageTaskSteps
+
+        return [
+            CatalogueSteps(self.database, self.blobs, self.places, self.settings).kind(),
+            ImageTaskSteps(self.database, self.blobs, self.settings).kind(),
+        ]
 
     def _archive_kinds(self) -> list[JobKind]:
         from labelmill.archives.jobs import ArchiveSteps

@@ -14,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 import archive_lab
+import catalogue_lab
 import learning_lab
 from labelmill.connections import service as connections
 from labelmill.datasets import blob_sweep, dataset_rows, import_jobs, record_rows, recount, removal
@@ -22,7 +23,11 @@ from labelmill.datasets.import_places import reference
 from labelmill.datasets.imports import Mapping
 from labelmill.datasets.model import RecordKind
 from labelmill.exports import table_jobs
+from labelmill.images import service as catalogues
+from labelmill.images.task import Delivery
+from labelmill.images.transforms import Transform
 from labelmill.jobs import service as jobs
+from labelmill.jobs.inline import run_or_watch
 from labelmill.jobs.tables import job_steps
 from labelmill.labeltasks import announcing, state_table
 from labelmill.labeltasks import service as label_tasks
@@ -263,10 +268,41 @@ def export_table(app: App, folder: Path) -> Sample:
     return Sample(job, effects)
 
 
+def load_catalogue(app: App, folder: Path) -> Sample:
+    """Load 30 products with their images."""
+    made = catalogue_lab.make(folder, 30)
+    places = {"table": app.places.reference(str(made / "styles.csv")), "images": {"file": str(made / "images")}}
+    job = app.database.transact(catalogues.load, f"products {folder.name}", **places)
+
+    def effects() -> list[Any]:
+        with app.database.read() as connection:
+            version = catalogues.get_version(connection, job.id)
+        return [version.number, version.rows, pl.read_parquet(app.blobs.path(version.blob)).to_dicts()]
+
+    return Sample(job, effects)
+
+
+def image_task(app: App, folder: Path) -> Sample:
+    """Deliver 30 images, transformed, in four steps."""
+    loaded = load_catalogue(app, folder).job
+    run_or_watch(app.runtime, loaded.id)
+    with app.database.read() as connection:
+        catalogue = catalogues.find(connection, f"products {folder.name}")
+    delivery = Delivery(transform=Transform(width=16, height=16), out=str(folder / "out"), chunk=8)
+    job = app.database.transact(catalogues.query, catalogue, (), delivery)
+
+    def effects() -> list[Any]:
+        return sorted((path.name, path.read_bytes()) for path in (folder / "out" / job.id).iterdir() if path.suffix != ".json")
+
+    return Sample(job, effects)
+
+
 SAMPLES: dict[str, Callable[[App, Path], Sample]] = {
     "archive": make_archive,
+    "catalogue": load_catalogue,
     "expire-archive": expire_archive,
     "export-table": export_table,
+    "image-task": image_task,
     "import": import_records,
     "label-task": label_task,
     "label-task-row": label_task_row,

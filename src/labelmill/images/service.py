@@ -1,0 +1,183 @@
+"""The verbs on catalogues and image tasks; each takes the connection of the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from labelmill import clock
+from labelmill.errors import BadInput, Conflict, NotFound
+from labelmill.ids import new_id
+from labelmill.images.filters import expression
+from labelmill.images.model import IMAGE_TASK, LOAD, LONGEST_NAME, Catalogue, CatalogueColumn, ColumnKind, Version
+from labelmill.images.tables import catalogue_versions, catalogues
+from labelmill.jobs import service as jobs
+from labelmill.jobs.model import ACTIVE, NewStep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, RowMapping
+
+    from labelmill.images.filters import Condition
+    from labelmill.images.task import Delivery
+    from labelmill.jobs.model import Job, Limits
+
+
+def load(
+    connection: Connection,
+    name: str,
+    *,
+    table: dict[str, Any],
+    images: dict[str, Any],
+    id_column: str | None = None,
+    options: dict[str, Any] | None = None,
+    created_by: str | None = None,
+    limits: Limits | None = None,
+) -> Job:
+    """Submit the load of a new version of a catalogue, which is made where there is none of this name.
+
+    ``table`` and ``images`` are references. The version in use stays that until the new one is whole.
+    """
+    catalogue = _ensure(connection, _checked(name), created_by)
+    running = [
+        job for job in jobs.list_jobs(connection, kind=LOAD) if job.state in ACTIVE and job.params["catalogue"] == catalogue
+    ]
+    if running:
+        raise Conflict(
+            f"The catalogue {name!r} is being loaded.",
+            where="name",
+            way_out=f"`labelmill jobs cancel {running[0].id}` stops that.",
+        )
+    params = {"catalogue": catalogue, "table": table, "images": images, "id_column": id_column, "options": options or {}}
+    return jobs.submit(
+        connection, kind=LOAD, steps=[NewStep(key="load", name="load", phase=0)], params=params, title=f"Load the catalogue {name}",
+        unit="rows", created_by=created_by, limits=limits,
+    )  # fmt: skip
+
+
+def keep_version(connection: Connection, catalogue_id: int, version: Version) -> None:
+    """Make a version the one that the catalogue is from now on; a second time changes nothing. Raises NotFound."""
+    if connection.scalar(sa.select(catalogue_versions.c.number).where(catalogue_versions.c.id == version.id)) is not None:
+        return
+    if connection.scalar(sa.select(catalogues.c.id).where(catalogues.c.id == catalogue_id).with_for_update()) is None:
+        raise NotFound("The catalogue was removed while it was loaded.", way_out="Load it again.")
+    newest = connection.scalar(
+        sa.select(sa.func.max(catalogue_versions.c.number)).where(catalogue_versions.c.catalogue_id == catalogue_id)
+    )
+    row = {
+        "id": version.id, "catalogue_id": catalogue_id, "number": (newest or 0) + 1, "made_at": version.made_at,
+        "id_column": version.id_column, "columns": [asdict(column) for column in version.columns], "rows": version.rows,
+        "rejected": version.rejected, "rows_without_image": version.rows_without_image,
+        "images_without_row": version.images_without_row, "images": version.images,
+    }  # fmt: skip
+    connection.execute(sa.insert(catalogue_versions).values(row))
+
+
+def find(connection: Connection, which: str) -> Catalogue:
+    """Return the catalogue of this name or number; raises NotFound that says which ones there are."""
+    by_name = connection.execute(sa.select(catalogues).where(catalogues.c.name == which)).mappings().one_or_none()
+    if by_name is None and which.isascii() and which.isdigit() and len(which) < 19:  # noqa: PLR2004 - digits of a 64-bit number
+        by_name = connection.execute(sa.select(catalogues).where(catalogues.c.id == int(which))).mappings().one_or_none()
+    if by_name is None:
+        known = ", ".join(connection.scalars(sa.select(catalogues.c.name).order_by(catalogues.c.name).limit(20)))
+        way_out = f"There are: {known}." if known else "`labelmill catalogue load FILE --images FOLDER --name NAME` makes one."
+        raise NotFound(f"There is no catalogue {which[:LONGEST_NAME]!r}.", way_out=way_out)
+    return _catalogue(connection, by_name)
+
+
+def list_catalogues(connection: Connection) -> list[Catalogue]:
+    """Return every catalogue by name."""
+    rows = connection.execute(sa.select(catalogues).order_by(catalogues.c.name)).mappings()
+    return [_catalogue(connection, row) for row in rows.all()]
+
+
+def get_version(connection: Connection, version_id: str) -> Version:
+    """Return one version; raises NotFound."""
+    row = (
+        connection.execute(sa.select(catalogue_versions).where(catalogue_versions.c.id == version_id)).mappings().one_or_none()
+    )
+    if row is None:
+        raise NotFound("This version of the catalogue was removed.", way_out="Load the catalogue again.")
+    return _version(row)
+
+
+def require_version(catalogue: Catalogue) -> Version:
+    """Return the version in use; raises Conflict for a catalogue whose first load is not done."""
+    if catalogue.version is None:
+        raise Conflict(
+            f"The catalogue {catalogue.name!r} is not loaded yet.", way_out="`labelmill jobs list` shows how far it is."
+        )
+    return catalogue.version
+
+
+def remove(connection: Connection, catalogue: Catalogue) -> list[str]:
+    """Forget a catalogue and return the blobs of its versions, which are to be removed once this is committed.
+
+    Raises Conflict while it is loaded or an image task reads it.
+    """
+    versions = (
+        connection.execute(sa.select(catalogue_versions).where(catalogue_versions.c.catalogue_id == catalogue.id))
+        .mappings()
+        .all()
+    )
+    ids = {row["id"] for row in versions}
+    for kind in (LOAD, IMAGE_TASK):
+        for job in jobs.list_jobs(connection, kind=kind, limit=1000):
+            if job.state in ACTIVE and (job.params.get("catalogue") == catalogue.id or job.params.get("version") in ids):
+                raise Conflict(
+                    f"The job {job.id} works with this catalogue.", way_out=f"Wait for it, or `labelmill jobs cancel {job.id}`."
+                )
+    connection.execute(sa.delete(catalogue_versions).where(catalogue_versions.c.catalogue_id == catalogue.id))
+    connection.execute(sa.delete(catalogues).where(catalogues.c.id == catalogue.id))
+    return [_version(row).blob for row in versions]
+
+
+def query(
+    connection: Connection,
+    catalogue: Catalogue,
+    conditions: Sequence[Condition],
+    delivery: Delivery,
+    *,
+    created_by: str | None = None,
+    limits: Limits | None = None,
+) -> Job:
+    """Submit an image task: deliver the images of the rows that meet all conditions. Raises NotFound, BadInput or Conflict."""
+    version = require_version(catalogue)
+    expression(version, conditions)  # what it refuses is told now
+    params = {"version": version.id, "where": [each.as_dict() for each in conditions], "delivery": delivery.as_dict()}
+    return jobs.submit(
+        connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
+        title=f"Images of {catalogue.name}", unit="images", created_by=created_by, limits=limits,
+    )  # fmt: skip
+
+
+def _ensure(connection: Connection, name: str, created_by: str | None) -> int:
+    known = connection.scalar(sa.select(catalogues.c.id).where(catalogues.c.name == name))
+    if known is not None:
+        return int(known)
+    values = {"name": name, "created_at": clock.now(), "created_by": created_by}
+    made = connection.execute(sa.insert(catalogues).values(values)).inserted_primary_key
+    return int(made[0]) if made else 0
+
+
+def _checked(name: str) -> str:
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise BadInput("This is no name of a catalogue.", where="name", way_out=f"Give 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+def _catalogue(connection: Connection, row: RowMapping) -> Catalogue:
+    newest = sa.select(catalogue_versions).where(catalogue_versions.c.catalogue_id == row["id"])
+    version = connection.execute(newest.order_by(catalogue_versions.c.number.desc()).limit(1)).mappings().one_or_none()
+    return Catalogue(
+        id=row["id"], name=row["name"], created_at=row["created_at"], version=_version(version) if version is not None else None
+    )
+
+
+def _version(row: RowMapping) -> Version:
+    values: dict[str, Any] = {name: value for name, value in row.items() if name != "catalogue_id"}
+    columns = tuple(CatalogueColumn(**each | {"kind": ColumnKind(each["kind"])}) for each in values.pop("columns"))
+    return Version(**values, columns=columns)
