@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from labelmill.datasets.import_places import open_reference, reference
+from labelmill.datasets.import_shelf import Shelf
 from labelmill.datasets.model import (
     NO_OWN_ID,
     Consensus,
@@ -17,6 +19,8 @@ from labelmill.datasets.model import (
     normal_label,
     record_key,
 )
+from labelmill.datasets.readers import open_rows
+from labelmill.datasets.readers.images import Images
 from labelmill.datasets.tables import datasets as dataset_rows
 from labelmill.datasets.tables import init_records as init_record_rows
 from labelmill.datasets.tables import labels as label_rows
@@ -27,17 +31,22 @@ __all__ = [
     "Consensus",
     "Dataset",
     "DatasetSettings",
+    "Images",
     "Label",
     "NewLabel",
     "Order",
     "Record",
     "RecordFilter",
     "RecordKind",
+    "Shelf",
     "Tie",
     "dataset_rows",
     "init_record_rows",
     "label_rows",
     "normal_label",
+    "open_reference",
+    "open_rows",
     "record_key",
     "record_rows",
+    "reference",
 ]

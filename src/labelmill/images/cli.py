@@ -10,8 +10,7 @@ import typer
 
 from labelmill.bootstrap import opened
 from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
-from labelmill.datasets.import_places import reference
-from labelmill.datasets.import_shelf import Shelf
+from labelmill.datasets import Shelf, reference
 from labelmill.db.bulk.files import FileOptions
 from labelmill.errors import BadInput, Conflict
 from labelmill.images import filters, places, query, service

@@ -20,7 +20,7 @@ from labelmill.images.model import FILE, ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from labelmill.datasets.readers.images import Images
+    from labelmill.datasets import Images
     from labelmill.images.task import Delivery
 
 #: What became of each image of a chunk: the delivered file's name and bytes, or why it was skipped.

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from labelmill import clock
-from labelmill.datasets.import_places import open_reference
-from labelmill.datasets.import_shelf import Shelf
+from labelmill.datasets import Shelf, open_reference
 from labelmill.db.bulk.files import FileOptions
 from labelmill.images import service
 from labelmill.images.delivering import Folder, Shard, deliver

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from labelmill.db.bulk.columns import as_text
 from labelmill.db.bulk.model import Reject
 from labelmill.db.bulk.sink import save_parquet
 from labelmill.errors import BadSource
 from labelmill.images.model import DTYPE, FILE, ID, CatalogueColumn, ColumnKind
-from labelmill.labeltasks.frames import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

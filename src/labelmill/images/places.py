@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from labelmill.connections import below_data_dir
-from labelmill.datasets.import_places import open_reference
-from labelmill.datasets.readers.images import Images
-from labelmill.datasets.readers.opening import open_rows
+from labelmill.datasets import Images, open_reference, open_rows
 from labelmill.errors import BadSource
 from labelmill.images.formats import FORMAT_OF
 from labelmill.images.loading import id_column

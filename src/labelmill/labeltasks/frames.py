@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from labelmill.db.bulk.columns import as_text
 from labelmill.labeltasks.times import MOMENT, as_moments
 
 if TYPE_CHECKING:
@@ -95,24 +96,6 @@ def by_bucket(results: pl.DataFrame, buckets: int) -> list[pl.DataFrame]:
 def with_memory(figures: Figures, peak_memory_mb: float) -> Figures:
     """Return the figures with the step's highest memory."""
     return replace(figures, peak_memory_mb=round(peak_memory_mb, 1))
-
-
-def as_text(frame: pl.DataFrame, name: str | None) -> pl.Series:
-    """Return a source's column as text; nulls without one, and for bytes that are no UTF-8."""
-    if name is None:
-        return pl.Series([None] * frame.height, dtype=pl.String)
-    column = frame.get_column(name)
-    if column.dtype == pl.Binary:
-        # polars refuses the whole column for one value that is no UTF-8.
-        return pl.Series([_decoded(value) for value in column.to_list()], dtype=pl.String)
-    return column.cast(pl.String, strict=False)
-
-
-def _decoded(value: bytes | None) -> str | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _unread(frame: pl.DataFrame, names: Iterable[str | None]) -> pl.Series:

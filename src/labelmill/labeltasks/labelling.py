@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from labelmill.db.bulk.columns import as_text
 from labelmill.db.bulk.model import Reject
 from labelmill.errors import BadSource
 from labelmill.labeltasks import authors
 from labelmill.labeltasks.figures import Figures, bounded
 from labelmill.labeltasks.filters import Filters
-from labelmill.labeltasks.frames import PART_SCHEMA, as_text, standard
+from labelmill.labeltasks.frames import PART_SCHEMA, standard
 from labelmill.labeltasks.model import MOST_UNMAPPED
 from labelmill.labeltasks.names import Names
 from labelmill.labeltasks.times import in_range

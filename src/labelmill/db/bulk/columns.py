@@ -34,3 +34,21 @@ def check_distinct(names: Sequence[str], where: str) -> None:
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
         raise BadSource(f"Column {twice!r} is asked for twice.", where=where, way_out="Name each column once.")
+
+
+def as_text(frame: pl.DataFrame, name: str | None) -> pl.Series:
+    """Return a source's column as text; nulls without one, and for bytes that are no UTF-8."""
+    if name is None:
+        return pl.Series([None] * frame.height, dtype=pl.String)
+    column = frame.get_column(name)
+    if column.dtype == pl.Binary:
+        # polars refuses the whole column for one value that is no UTF-8.
+        return pl.Series([_decoded(value) for value in column.to_list()], dtype=pl.String)
+    return column.cast(pl.String, strict=False)
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
