@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from labelmill.accounts import Action, may
 from labelmill.annotation import grid
 from labelmill.errors import BadInput
-from labelmill.http import MeantForm, SignedIn, TheApp, page_router, render, see_other
+from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
 from labelmill.ids import new_id
 from labelmill.learning import service as learning
@@ -54,7 +54,7 @@ def grid_page(
     return _page(request, app, actor, dataset_id, wanted, batch=batch, count=count, undone=undone)
 
 
-@router.post("/datasets/{dataset_id}/bulk", dependencies=[MeantForm])
+@router.post("/datasets/{dataset_id}/bulk")
 def grid_form(
     request: Request,
     app: TheApp,

@@ -12,7 +12,7 @@ from labelmill.annotation import service, showing
 from labelmill.annotation.storing import stored
 from labelmill.datasets import service as datasets
 from labelmill.errors import LabelmillError, NotFound
-from labelmill.http import MeantForm, SignedIn, TheApp, page_router, render, see_other
+from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
 from labelmill.ids import new_id
 
@@ -52,7 +52,7 @@ def progress_line(request: Request, app: TheApp, actor: SignedIn, dataset_id: Da
     return render(request, "annotation/line.html", counts=frame["counts"], model=model)
 
 
-@router.post("/datasets/{dataset_id}/label", dependencies=[MeantForm])
+@router.post("/datasets/{dataset_id}/label")
 def label_form(
     request: Request,
     app: TheApp,

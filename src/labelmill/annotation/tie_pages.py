@@ -13,7 +13,7 @@ from labelmill.accounts import service as accounts
 from labelmill.annotation import history, service, showing
 from labelmill.annotation.storing import stored
 from labelmill.errors import LabelmillError
-from labelmill.http import MeantForm, SignedIn, TheApp, page_router, render, see_other
+from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
 from labelmill.ids import new_id
 
@@ -59,7 +59,7 @@ def ties_page(
     return _page(request, app, actor, dataset_id, after=after, settled=settled)
 
 
-@router.post("/datasets/{dataset_id}/ties", dependencies=[MeantForm])
+@router.post("/datasets/{dataset_id}/ties")
 def settle_form(
     request: Request,
     app: TheApp,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labelmill.http.current import Client, ImportLimit, MaybeActor, MeantForm, SignedIn, TheApp
+from labelmill.http.current import Client, ImportLimit, MaybeActor, SignedIn, TheApp
 from labelmill.http.documents import documented
 from labelmill.http.once import TheOnce
 from labelmill.http.pages import local_path, page_router, render, see_other
@@ -12,7 +12,6 @@ __all__ = [
     "Client",
     "ImportLimit",
     "MaybeActor",
-    "MeantForm",
     "SignedIn",
     "TheApp",
     "TheOnce",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import Depends, Form, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from labelmill.accounts import Action, Actor, service
@@ -22,6 +22,8 @@ log = get_logger(__name__)
 COOKIE = "labelmill_session"
 #: The header in which a page says whose it is, so that what somebody did is never taken for somebody else's.
 MADE_FOR = "X-Labelmill-Annotator"
+#: The same in the address that a form is sent to.
+MADE_FOR_FIELD: Final = "made_for"
 LONGEST_SECRET = 200
 #: They stand in the OpenAPI document; the reading is done by ``maybe_actor``.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="token", description="An API token: `labelmill token create`.")
@@ -98,7 +100,11 @@ def _digest(who: Credentials) -> bytes:
 
 def _is_meant(request: Request, actor: Actor | None) -> bool:
     """Tell whether a page of somebody's comes with their own session: another tab may have signed somebody else in meanwhile."""
-    return actor is None or request.headers.get(MADE_FOR, actor.annotator_id) == actor.annotator_id
+    if actor is None:
+        return True
+    # A form's address may stay in the address bar, with the page that refused it: to look at a page again is no harm.
+    sent = request.query_params.get(MADE_FOR_FIELD) if request.method == "POST" else None
+    return request.headers.get(MADE_FOR, sent or actor.annotator_id) == actor.annotator_id
 
 
 def enter(connection: Connection, request: Request, who: Credentials, action: Action, dataset_id: int) -> Actor | None:
@@ -120,7 +126,8 @@ def maybe_actor(request: Request) -> Actor | None:
     who = credentials(request)
     actor = _by_token(request, who.secret) if who.is_token else by_session(request, who.secret)
     if not _is_meant(request, actor):
-        raise _somebody_else()
+        way_out = "Sign in again as who you were, or load the page anew."
+        raise Unauthenticated("Somebody else is signed in in this browser now.", way_out=way_out)
     request.state.actor = actor
     if actor is not None:
         request.app.state.met.add(who)
@@ -143,21 +150,6 @@ async def signed_in(
 
 
 SignedIn = Annotated[Actor, Depends(signed_in)]
-
-
-async def meant(actor: SignedIn, made_for: Annotated[str, Form(max_length=64)] = "") -> None:
-    """Raise Unauthenticated for a form whose page was somebody else's: ``ui.made_for()`` writes its field."""
-    if made_for and made_for != actor.annotator_id:
-        raise _somebody_else()
-
-
-def _somebody_else() -> Unauthenticated:
-    way_out = "Sign in again as who you were, or load the page anew."
-    return Unauthenticated("Somebody else is signed in in this browser now.", way_out=way_out)
-
-
-#: For forms that answer, since an answer is its annotator's: ``dependencies=[MeantForm]``.
-MeantForm = Depends(meant)
 
 
 def count_import(request: Request, actor: MaybeActor) -> None:

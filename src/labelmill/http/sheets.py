@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
+from labelmill.http.current import MADE_FOR_FIELD
 from labelmill.http.spreadsheet import as_csv
 
 if TYPE_CHECKING:
@@ -112,7 +113,11 @@ def wanted_order(request: Request, name: str) -> tuple[str, bool]:
 
 def kept(request: Request) -> tuple[tuple[str, str], ...]:
     """Return the values of an address that another order leaves alone: where in a list somebody was is not one of them."""
-    return tuple((name, value) for name, value in request.query_params.multi_items() if name not in {"sort", "csv", "after"})
+    return tuple(
+        (name, value)
+        for name, value in request.query_params.multi_items()
+        if name not in {"sort", "csv", "after", MADE_FOR_FIELD}
+    )
 
 
 def csv_of(request: Request, sheets: Iterable[Sheet]) -> Response | None:

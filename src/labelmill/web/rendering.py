@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from labelmill import __version__
 from labelmill.accounts import may
+from labelmill.http.current import MADE_FOR_FIELD
 from labelmill.http.markdown import markdown
 from labelmill.web import formats
 from labelmill.web.translation import LANGUAGES, Translator, language_of
@@ -73,13 +74,15 @@ class Renderer:
     def __call__(self, request: Request, template: str, context: dict[str, Any]) -> str:
         """Return the page's HTML."""
         translate = Translator(language_of(request))
-        theme = request.cookies.get(THEME_COOKIE, "auto")
+        theme, actor = request.cookies.get(THEME_COOKIE, "auto"), getattr(request.state, "actor", None)
         frame = {
             "request": request,
             "t": translate,
             "language": translate.language,
             "theme": theme if theme in THEMES else "auto",
-            "actor": getattr(request.state, "actor", None),
+            "actor": actor,
+            # Stands in the address of every form, so that what somebody typed is never taken for somebody else's.
+            "mine": f"?{MADE_FOR_FIELD}={actor.annotator_id}" if actor else "",
             "places": self._places,
             "path": request.url.path,
         }

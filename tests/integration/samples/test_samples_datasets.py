@@ -112,7 +112,7 @@ def test_without_the_library_for_images_the_digits_are_left_out_and_it_says_so(s
 
 def test_the_empty_page_offers_them_to_managers_and_shows_the_job(site):
     assert "/datasets/samples" not in site.page("/datasets", Role.ANNOTATOR).text
-    assert 'action="/datasets/samples"' in site.page("/datasets", Role.MANAGER).text
+    assert 'action="/datasets/samples?' in site.page("/datasets", Role.MANAGER).text
     assert "加入範例資料集" in site.page("/datasets", Role.MANAGER, **{"Accept-Language": "zh-TW"}).text
 
     sent = site.form("/datasets/samples", {}, Role.MANAGER)

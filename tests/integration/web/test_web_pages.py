@@ -92,7 +92,7 @@ def test_a_running_job_has_its_progress_and_a_failed_one_its_reason_and_a_retry(
     page = site.page(f"/jobs/{job.id}").text
     assert "There is no column &#39;x&#39;." in page
     assert "Look again." in page
-    assert f'action="/jobs/{job.id}/retry"' in page
+    assert f'action="/jobs/{job.id}/retry?' in page
     assert "/retry" not in site.page(f"/jobs/{job.id}", Role.VIEWER).text
 
 
