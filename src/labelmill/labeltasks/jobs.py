@@ -47,7 +47,7 @@ PLAN = NewStep(key="plan", name="plan", phase=0)
 #: The first step of a task that begins again.
 CLEAR = NewStep(key="clear", name="clear", phase=-1)
 #: Authors of about this many rows are settled together.
-BUCKET_ROWS = 600_000
+BUCKET_ROWS = 400_000
 
 
 class LabelTaskSteps:
