@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -16,13 +17,13 @@ import left_out
 import lent
 import testservers
 import webapp
-from labelmill import logs
+from labelmill import cli, logs
 from labelmill.accounts import passwords
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -226,3 +227,19 @@ def stored_site(tmp_path: Path, migrated_url: str) -> Iterator[webapp.Site]:
     """Give the whole web app, once on each kind of database."""
     with webapp.site(tmp_path, database_url=migrated_url) as made:
         yield made
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, Any, str]]:
+    """Run a verb in a folder of its own: exit code, what it printed (with ``--json`` as a value), what it said on stderr."""
+    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str) -> tuple[int, Any, str]:
+        code = cli.run(arguments)
+        out, said = capsys.readouterr()
+        return code, json.loads(out) if "--json" in arguments and out else out, said
+
+    return command

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from typing import TYPE_CHECKING, Any
-
-import pytest
-
-from labelmill import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     Run = Callable[..., tuple[int, Any, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> tuple[int, Any, str]:
-        code = cli.run(arguments)
-        out, said = capsys.readouterr()
-        return code, json.loads(out) if "--json" in arguments and out else out, said
-
-    return command
 
 
 def test_an_archive_is_written_checked_and_listed(run: Run, tmp_path: Path) -> None:

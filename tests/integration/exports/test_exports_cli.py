@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labelmill import cli
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -25,19 +23,6 @@ r3,=three,,,
 007,你好,spam,bob@example.org,2026-01-01T10:00:04Z
 """
 MAPPING = ("--text-column", "text", "--id-column", "id", "--label-column", "label", "--labels", "answers")
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> tuple[int, Any, str]:
-        code = cli.run(arguments)
-        out, said = capsys.readouterr()
-        return code, json.loads(out) if "--json" in arguments and out else out, said
-
-    return command
 
 
 @pytest.fixture

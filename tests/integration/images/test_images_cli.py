@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 import catalogue_lab
-from labelmill import cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +21,6 @@ if TYPE_CHECKING:
     Run = Callable[..., tuple[int, Any, str]]
 
 ROWS = 40
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments: str) -> tuple[int, Any, str]:
-        code = cli.run(arguments)
-        out, said = capsys.readouterr()
-        return code, json.loads(out) if "--json" in arguments and out else out, said
-
-    return command
 
 
 @pytest.fixture
