@@ -43,20 +43,22 @@ def write_rules(folder: Path, rules: Mapping[str, str] = RULES) -> Path:
     return folder
 
 
-def posts_table(metadata: sa.MetaData, name: str = "ts_page_content") -> sa.Table:
-    """The predecessor's input: texts, and a time without a zone."""
+def posts_table(metadata: sa.MetaData, name: str = "ts_page_content", kind: sa.DateTime | None = None) -> sa.Table:
+    """The predecessor's input: texts, and a time without a zone, on MariaDB of the usual kind or this one."""
     texts = [
         sa.Column(each, sa.Text() if each == "content" else sa.String(200), primary_key=each == "id") for each in COLUMNS[:-1]
     ]
-    moment = sa.Column("post_time", sa.DateTime(), index=True)
+    moment = sa.Column("post_time", sa.DateTime().with_variant(kind or sa.DateTime(), "mysql", "mariadb"), index=True)
     return sa.Table(name, metadata, *texts, moment, mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
 
 
-def write_posts(url: str, posts: Iterable[Mapping[str, Any]], name: str = "ts_page_content") -> None:
+def write_posts(
+    url: str, posts: Iterable[Mapping[str, Any]], name: str = "ts_page_content", kind: sa.DateTime | None = None
+) -> None:
     """Make the input table and fill it; what a post does not say is usual, ids are numbers in order."""
     engine = make_engine(url, foreign=True)
     metadata = sa.MetaData()
-    table = posts_table(metadata, name)
+    table = posts_table(metadata, name, kind)
     rows = [_USUAL | {"id": f"{1577818324915 + number}_FBEXUB"} | dict(post) for number, post in enumerate(posts)]
     with engine.begin() as connection:
         metadata.create_all(connection)

@@ -32,8 +32,8 @@ def cli_label(folder: str, origin: str, body: NewLabelTask) -> str:
     """Return the command that labels the same on this machine; ``folder`` is the shell's word for the folder of files."""
     usual = NewLabelTask.model_fields
     options = {f"--{role}-column": name for role, name in body.columns.model_dump(exclude={"text"}).items()} | {
-        "--where-start": body.where.start.strftime("%Y-%m-%dT%H:%M:%S") if body.where.start else None,
-        "--where-end": body.where.end.strftime("%Y-%m-%dT%H:%M:%S") if body.where.end else None,
+        "--where-start": body.where.start.replace(tzinfo=None).isoformat() if body.where.start else None,
+        "--where-end": body.where.end.replace(tzinfo=None).isoformat() if body.where.end else None,
         "--encoding": body.file.encoding, "--separator": {"\t": "tab"}.get(body.file.separator or "", body.file.separator),
         "--source-map": "sources.json" if body.source_map else None,
     }  # fmt: skip

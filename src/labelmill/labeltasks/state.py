@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from labelmill.jobs.model import Job
     from labelmill.labeltasks.model import LabelTask
 
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 #: The predecessor's word for each state; it has none for running.
 STAT = {
     JobState.QUEUED: "PENDING",
@@ -74,7 +73,7 @@ def date_range(task: LabelTask) -> str:
     """Return the time range as the predecessor writes it; nothing where all rows are read."""
     if task.time_range is None:
         return ""
-    return " - ".join(edge.strftime(TIME_FORMAT) if edge else "" for edge in (task.start, task.end))
+    return " - ".join(str(edge.replace(tzinfo=None)) if edge else "" for edge in (task.start, task.end))
 
 
 def _is_labelled(steps: Sequence[dict[str, Any]]) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
 import audience
 import fresh
@@ -42,6 +44,24 @@ def _figures(count: int, labelled: int, source: str, start: int) -> list[dict[st
         {"s_id": source, "author": author, "post_time": START + timedelta(minutes=start + at)}
         for at, author in enumerate([*authors, *authors[::10]])
     ]
+
+
+def test_t01_t05_parts_of_a_second_are_told_as_they_were_given_and_cut_the_range_there(both: Site, database_url: str) -> None:
+    """What `datetime.now()` gives is a time; ranges one after the other take each post once, to the microsecond."""
+    edges = [START + timedelta(microseconds=at) for at in (1, 250_000, 250_001, 1_000_000)]
+    posts = [{"author": "Tom", "post_time": moment} for moment in (START, *edges)]
+    audience.write_posts(database_url, posts, kind=mysql.DATETIME(fsp=6))
+    read = []
+    for start, end in pairwise([START, *edges]):
+        body = {"start_time": str(start), "end_time": end.isoformat(), "countdown": 0}
+        told = audience.ask(both, "POST", json=body).json()["error_message"]
+        assert (told["start_time"], told["end_time"]) == (start.isoformat(), end.isoformat())
+        assert told["date_range"] == f"{start} - {end}"
+        audience.work(both, told["task_id"])
+        row = audience.row_of(both, told["task_id"])
+        assert row["date_range"] == told["date_range"]
+        read.append(row["length_receive_table"])
+    assert read == [1, 1, 1, 1]
 
 
 def test_t12_the_figures_are_those_that_the_predecessor_documents(both: Site, database_url: str) -> None:

@@ -15,12 +15,6 @@ def _as_utc(moment: datetime) -> datetime:
         raise ValueError("it lies beyond the calendar in UTC") from None
 
 
-def _to_the_second(moment: datetime) -> datetime:
-    if moment.microsecond:
-        raise ValueError("it has parts of a second, and a range is told to the second")
-    return moment
-
-
 def _no_truth(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("it is true or false, not a number of seconds")  # noqa: TRY004 - pydantic reports no TypeError
@@ -29,7 +23,7 @@ def _no_truth(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 #: A time as somebody gives it, with a zone or in UTC; here it is UTC without saying so.
-Time = Annotated[datetime, AfterValidator(_as_utc), AfterValidator(_to_the_second)]
+Time = Annotated[datetime, AfterValidator(_as_utc)]
 #: A moment as the predecessor's tables hold it: to the second, UTC, without saying so.
 Moment = Annotated[datetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), return_type=str)]
 #: One out of a table, where MariaDB's driver gives a day that is none, 0000-00-00, as a text.
@@ -66,8 +60,8 @@ class TaskConfig(BaseModel):
 
     model_type: str
     predict_type: str
-    start_time: Moment
-    end_time: Moment
+    start_time: datetime
+    end_time: datetime
     target_schema: str
     target_table: str
     output_schema: str

@@ -97,7 +97,7 @@ def config_of(app: App, new: NewTask) -> dict[str, Any]:
         "end_time": end,
         "target_schema": new.target_schema or _usual_schema(settings.input_database, settings.input_schema),
         "output_schema": new.output_schema or _usual_schema(settings.output_database, settings.output_schema),
-        "date_range": " - ".join(edge.isoformat(" ", "seconds") for edge in (start, end)),
+        "date_range": f"{start} - {end}",
     }
 
 
