@@ -10,22 +10,7 @@ import sqlalchemy as sa
 
 import preloaded
 from import_samples import picture, write_xlsx
-from labelmill import cli
 from labelmill.db.engine import make_engine
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Return a function that runs a command and gives its exit code, what it printed as JSON or text, and what it said."""
-    monkeypatch.setenv("LABELMILL_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments):
-        code = cli.run(arguments)
-        out, said = capsys.readouterr()
-        return code, json.loads(out) if "--json" in arguments and out else out, said
-
-    return command
 
 
 def write(path, value):
