@@ -109,15 +109,17 @@ def test_an_older_classifier_can_be_archived(lab: ArchiveLab) -> None:
 
 @pytest.mark.parametrize("step_records", [None, 10], ids=["while-it-reads", "while-it-joins"])
 def test_p12_a_full_disk_fails_an_archive_with_its_reason_and_keeps_nothing_of_it(
-    tmp_path: Path, postgresql_migrated: str, step_records: int | None
+    tmp_path: Path, postgresql_migrated: str, step_records: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is elsewhere: of this process no file may grow. Requested again, with room, it is made."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     with webapp.site(tmp_path, database_url=postgresql_migrated) as site:
         lab = ArchiveLab(site.app)
         dataset = lab.dataset(0)
         numbers = random.Random(1)
         lab.add_contents(dataset, [f"{numbers.getrandbits(40_000):x}" for _ in range(40)])
-        before = temporary_files()
         with little_room(150_000):
             failed = lab.make(dataset, step_records=step_records)
         assert failed.state is ArchiveState.FAILED
@@ -126,17 +128,13 @@ def test_p12_a_full_disk_fails_an_archive_with_its_reason_and_keeps_nothing_of_i
             "then request it again."
         )
         assert list(lab.app.blobs.names("archives/")) == []
-        assert temporary_files() == before
+        assert list(temporary.iterdir()) == []
         lab.app.database.transact(jobs.retry, failed.id)
         lab.work(QUEUES)
         assert "request it again" in (lab.found(failed.id).reason or "").casefold()
         made = lab.make(dataset)
         assert made.state is ArchiveState.AVAILABLE
         assert list(lab.app.blobs.names("archives/")) == [made.blob]
-
-
-def temporary_files() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("labelmill-*")}
 
 
 def test_what_an_archive_that_failed_long_ago_has_left_goes_with_the_next_one(lab: ArchiveLab) -> None:
