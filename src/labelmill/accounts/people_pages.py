@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.engine import Connection
@@ -19,10 +20,14 @@ from labelmill.datasets import service as datasets
 from labelmill.errors import LabelmillError, NotFound
 from labelmill.http import SignedIn, TheApp, page_router, render, see_other
 from labelmill.http.datasets import dataset_frame
-from labelmill.http.sheets import Column, columns, csv_of, sheet
+from labelmill.http.sheets import Column, columns, csv_of, csv_response, sheet, written
+from labelmill.http.spreadsheet import as_csv
 
 router = page_router()
 MOST_SHOWN = 200
+#: Entries of the audit log that are read at a time for its CSV.
+AUDIT_PIECE = 1_000
+AUDIT_COLUMNS = ("at", "actor", "actor_id", "actor_email", "action", "object", "dataset", "dataset_id", "details")
 Text = Annotated[str, Form(max_length=300)]
 Emails = Annotated[str, Form(max_length=300 * MOST_EMAILS)]
 Number = Annotated[int, Form()]
@@ -156,8 +161,11 @@ def audit_page(
     actor_id: Annotated[str, Query(max_length=64)] = "",
     dataset_id: people_routes.MaybeDataset = None,
     cursor: Annotated[str, Query(max_length=1024)] = "",
-) -> HTMLResponse:
-    """Show who changed what, newest first."""
+    csv: Annotated[str, Query(max_length=80)] = "",
+) -> Response:
+    """Show who changed what, newest first; ``?csv=audit`` gives all of it as CSV."""
+    if csv == "audit":
+        return _audit_csv(app, actor, actor_id=actor_id, dataset_id=dataset_id)
     page = people_routes.list_audit(app, actor, dataset_id=dataset_id, actor_id=actor_id, cursor=cursor or None, limit=50)
     with app.database.read() as connection:
         people = {one.id: one.name for one in service.list_annotators(connection)} if page.items else {}
@@ -166,6 +174,25 @@ def audit_page(
         request, "accounts/audit.html", entries=page, first=not cursor, actor_id=actor_id, dataset_id=dataset_id, people=people,
         dataset_names=names,
     )  # fmt: skip
+
+
+def _audit_csv(app: App, actor: Actor, *, actor_id: str, dataset_id: int | None) -> Response:
+    """Return every entry that may be seen, with the names that people and datasets have now."""
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = people_routes.list_audit(
+            app, actor, dataset_id=dataset_id, actor_id=actor_id, cursor=cursor or None, limit=AUDIT_PIECE
+        )
+        rows += [one.model_dump() for one in page.items]
+        cursor = page.next
+    with app.database.read() as connection:
+        people = {one.id: one.name for one in service.list_annotators(connection)}
+        names = _dataset_names(connection, {row["dataset_id"] for row in rows if row["dataset_id"]})
+    for row in rows:
+        named = {"actor": people.get(row["actor_id"] or "", ""), "dataset": names.get(row["dataset_id"], "")}
+        row.update(named | {"at": written(row["at"]), "details": orjson.dumps(row["details"]).decode()})
+    return csv_response(as_csv(rows, AUDIT_COLUMNS), "audit")
 
 
 def _dataset_names(connection: Connection, ids: set[int]) -> dict[int, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +315,21 @@ def test_the_audit_log_is_shown_with_names_and_can_be_narrowed(site: Site, datas
     assert page.status_code == 200
     assert "invite" in page.text
     assert f"/audit?actor_id={manager}" in page.text
+
+
+def test_the_audit_log_is_a_csv_of_all_pages_with_names(site: Site, dataset: int) -> None:
+    for number in range(60):
+        site.form(f"/datasets/{dataset}/settings", {"batch_size": str(100 + number)})
+    page = site.page(f"/audit?dataset_id={dataset}")
+    assert f'href="/audit?csv=audit&amp;dataset_id={dataset}"' in page.text
+    found = site.page(f"/audit?csv=audit&dataset_id={dataset}")
+    assert found.headers["content-disposition"] == 'attachment; filename="audit.csv"'
+    rows = list(csv.DictReader(io.StringIO(found.content.decode("utf-8-sig"))))
+    sizes = [json.loads(row["details"]).get("batch_size") for row in rows]
+    assert sizes[:60] == [100 + number for number in reversed(range(60))]
+    assert {row["dataset_id"] for row in rows} == {str(dataset)}
+    assert all(row["dataset"] and row["actor_id"] == site.person(Role.ADMIN) for row in rows)
+    assert site.page("/audit?csv=audit", Role.ANNOTATOR).status_code == 403
 
 
 def test_the_audit_log_calls_people_datasets_and_changes_by_their_names(site: Site, dataset: int) -> None:
