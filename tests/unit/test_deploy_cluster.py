@@ -67,7 +67,7 @@ def test_a_container_runs_a_command_of_compose(name):
     """The commands are those of the compose file, which are started by an acceptance test."""
     services = compose(SECRETS_DIR="/x")["services"]
     known = [service["command"] for service in services.values() if "build" in service]
-    known.append(services["worker"]["healthcheck"]["test"][1:])
+    known.append(["labelmill", "db", "check"])  # what pods wait for
     assert CONTAINERS[name]["command"] in known
     assert parsed(CONTAINERS[name]["command"])
 
@@ -158,9 +158,13 @@ def test_web_is_asked_at_addresses_that_it_has(probe, site):
     assert answer.status_code == 200
 
 
-def test_the_worker_is_asked_by_a_command_and_is_not_killed_for_its_database():
-    worker = CONTAINERS["labelmill-worker worker"]
-    assert parsed(worker["readinessProbe"]["exec"]["command"])["verb"] == "labelmill db check"
+@pytest.mark.parametrize("name", ["worker", "learner", "predictor", "archiver"])
+def test_a_worker_is_asked_by_a_command_and_is_not_killed_for_its_database(name):
+    worker = CONTAINERS[f"labelmill-{name} {name}"]
+    asked = parsed(worker["readinessProbe"]["exec"]["command"])
+    assert (asked["verb"], asked["check"]) == ("labelmill jobs workers", True)
+    assert asked["at_least"] == parsed(worker["command"]).get("concurrency", 1)
+    assert worker["readinessProbe"]["timeoutSeconds"] > Settings.model_fields["lease_seconds"].default
     assert "livenessProbe" not in worker
 
 

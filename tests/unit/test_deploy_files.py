@@ -132,8 +132,8 @@ def test_an_empty_broker_means_none():
 
 def test_l27_l29_learner_and_predictor_are_workers_with_a_command_of_their_own():
     for name in ("learner", "predictor", "archiver"):
-        same = {key: value for key, value in OURS[name].items() if key not in {"command", "profiles"}}
-        assert same == {key: value for key, value in OURS["worker"].items() if key != "command"}
+        same = {key: value for key, value in OURS[name].items() if key not in {"command", "healthcheck", "profiles"}}
+        assert same == {key: value for key, value in OURS["worker"].items() if key not in {"command", "healthcheck"}}
 
 
 def test_web_and_workers_share_the_folder_of_files():
@@ -172,8 +172,13 @@ def test_the_web_server_is_asked_at_an_address_that_it_has(site):
     assert site.ask("GET", found[2]).status_code == 200
 
 
-def test_the_worker_is_asked_by_a_command_that_labelmill_has():
-    assert parsed(OURS["worker"]["healthcheck"]["test"][1:])["verb"] == "labelmill db check"
+@pytest.mark.parametrize("name", ["worker", "learner", "predictor", "archiver"])
+def test_a_worker_is_asked_whether_all_its_processes_are_alive(name):
+    changed = compose(**SECRETS, WORKER_PROCESSES="3")["services"][name]
+    asked = parsed(changed["healthcheck"]["test"][1:])
+    assert (asked["verb"], asked["check"]) == ("labelmill jobs workers", True)
+    assert asked["at_least"] == parsed(changed["command"]).get("concurrency", 1) == (3 if name == "worker" else 1)
+    assert int(changed["healthcheck"]["timeout"].removesuffix("s")) > Settings.model_fields["lease_seconds"].default
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from labelmill import bootstrap, clock
 from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
 from labelmill.errors import WorkerStopping
-from labelmill.jobs import console, inline, service
+from labelmill.jobs import checking, console, inline, presence, service
 from labelmill.jobs.model import Job, JobState
 
 if TYPE_CHECKING:
@@ -111,6 +112,38 @@ def retry(context: typer.Context, job: JobId, json: JsonOption = False) -> None:
         application.runtime.wake(found.id)
         application.runtime.mirror(found)
     _print_state(found, json=json)
+
+
+@app.command()
+def workers(
+    context: typer.Context,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Look at those of this machine or container only: exit code 7 unless each raises its heartbeat within a lease and the broker, if there is one, lets them in.",
+        ),
+    ] = False,
+    at_least: Annotated[int, typer.Option(min=1, help="With --check: how many there must be.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """List the worker processes that are alive, on all machines, or check those of this one."""
+    settings = settings_of(context)
+    with closing(bootstrap.build(settings)) as application:
+        if check:
+            found = checking.beating(application.database, least=at_least, seconds=settings.lease_seconds)
+            if settings.broker_url:
+                checking.require_broker(settings.broker_url)
+        else:
+            with application.database.read() as connection:
+                found = [worker for worker in presence.list_workers(connection) if not worker.is_gone]
+    if json:
+        print_json([asdict(worker) | {"here": worker.is_here} for worker in found])
+        return
+    rows = [
+        asdict(worker) | {"queues": ", ".join(worker.queues), "here": "yes" if worker.is_here else "no"} for worker in found
+    ]
+    print_rows(rows, columns=("id", "pid", "runner", "queues", "here"))
 
 
 def worker(

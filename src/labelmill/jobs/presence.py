@@ -35,7 +35,12 @@ class Worker:
     @property
     def is_gone(self) -> bool:
         """Whether it certainly is not alive: it ran on this machine and its process is no more."""
-        return self.host == this_machine() and not psutil.pid_exists(self.pid)
+        return self.is_here and not psutil.pid_exists(self.pid)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this machine and, where that is one, in this container."""
+        return self.host == this_machine()
 
     def serves(self, queue: str) -> bool:
         return queue in self.queues
