@@ -26,6 +26,8 @@ LONGEST_GUIDELINES: Final = 1_000_000
 _DRAWN: Final = ("seed", "random_share")
 #: They say what the answers to a record come to.
 _DERIVING: Final = ("labels_per_record", "min_label_count", "tie")
+#: They say which records a classifier asks first.
+_ORDERING: Final = ("order", "uncertainty", "ignored_threshold")
 
 
 def create(
@@ -98,7 +100,7 @@ def change(
 ) -> Dataset:
     """Change what is given; of ``settings`` those that are named. Raises BadInput, NotFound, and Conflict for an old ``revision``.
 
-    What answers come to is derived anew where the settings say it otherwise than before.
+    What answers come to is derived anew where the settings say it otherwise than before, and so is the queue.
     """
     row = locked(connection, dataset_id, revision)
     before = DatasetSettings.from_dict(row["settings"])
@@ -115,7 +117,12 @@ def change(
         raise _taken(values["name"]) from error
     if any(getattr(before, each) != getattr(after, each) for each in _DERIVING):
         recount.begin(connection, dataset_id)
-    return get(connection, dataset_id)
+    changed = get(connection, dataset_id)
+    if any(getattr(before, each) != getattr(after, each) for each in _ORDERING):
+        from labelmill.learning import service as learning  # slow to import, and stands on this feature
+
+        learning.after_reordering(connection, changed)
+    return changed
 
 
 def archive(connection: Connection, dataset_id: int) -> Dataset:

@@ -82,6 +82,15 @@ def after_import(connection: Connection, dataset: Dataset) -> str | None:
     return None if known else _submit_training(connection, dataset, key=key).id
 
 
+def after_reordering(connection: Connection, dataset: Dataset) -> str | None:
+    """Return the id of the prediction that makes the queue anew for a dataset's changed order, None before the first classifier."""
+    classifier = classifiers.newest(connection, dataset.id)
+    if classifier is None:
+        return None
+    key = f"{PREDICT}:{dataset.id}:{classifier.id}-order-{dataset.revision}"
+    return submit_prediction(connection, dataset, classifier.id, key=key).id
+
+
 def submit_prediction(
     connection: Connection, dataset: Dataset, classifier_id: int | None, *, key: str, features: dict[str, Any] | None = None
 ) -> Job:

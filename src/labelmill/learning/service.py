@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labelmill.learning.classifiers import get_classifier, keep, list_classifiers
-from labelmill.learning.due import after_answer, after_import, predictions_of, train_now
+from labelmill.learning.due import after_answer, after_import, after_reordering, predictions_of, train_now
 from labelmill.learning.generations import predictions_blob
 from labelmill.learning.learners import choose as find_learner
 from labelmill.learning.model import Classifier, Takes
@@ -29,6 +29,7 @@ __all__ = [
     "Takes",
     "after_answer",
     "after_import",
+    "after_reordering",
     "figures",
     "find_learner",
     "generation_frame",

@@ -252,6 +252,59 @@ def test_l13_l14_the_queue_follows_the_order_of_the_dataset(lab, order):
         assert ids[60] in queued[:10]
 
 
+def test_l13_l14_another_order_holds_without_a_training(lab):
+    dataset = lab.dataset(60, random_share=0.0)
+    lab.app.database.transact(datasets.change, dataset.id, settings={"order": "diverse"})
+    assert lab.jobs("predict") == [], "there is nothing to predict by"
+    lab.answer_right(dataset, 30)
+    lab.train(lab.again(dataset))
+    for order, sign in (("ranking", -1), ("uncertainty", 1)):
+        lab.app.database.transact(
+            datasets.change, dataset.id, settings={"order": order, "uncertainty": "least-confidence"}, guidelines=order
+        )
+        lab.work()
+        sure = [each.confidence for each in lab.queue(dataset)]
+        assert len(sure) == 30
+        assert sure == sorted(sure, key=lambda each: sign * each)
+    made = len(lab.jobs("predict"))
+    lab.app.database.transact(datasets.change, dataset.id, guidelines="Look twice.", settings={"batch_size": 7})
+    assert len(lab.jobs("predict")) == made
+    assert len(lab.read(service.list_classifiers, dataset.id)) == 1
+
+
+@pytest.mark.parametrize("place", ["predict.file-kept", "predict.queue-slice", "predict.switched"])
+def test_l12_who_labels_while_a_generation_is_written_never_waits(lab, monkeypatch, place):
+    """At each place of the writing somebody else gets a record, without waiting for the rest, and the answer is stored."""
+    dataset = lab.dataset(80, random_share=0.0, batch_size=1000)
+    lab.answer_right(dataset, 30)
+    lab.train(dataset)
+    answered = []
+
+    def label(passed: str) -> None:
+        if passed != place:
+            return
+
+        def work() -> None:
+            served = lab.app.database.transact(annotation.next_records, dataset, person(7)).records[0].record
+            lab.answer(dataset, served.id, lab.gold[served.content], who=7)
+            answered.append(served.id)
+
+        before = len(answered)
+        colleague = threading.Thread(target=work)
+        colleague.start()
+        colleague.join(60)
+        assert len(answered) == before + 1, "labelling waits for the generation"
+
+    monkeypatch.setattr("labelmill.learning.predicting._QUEUE_SLICE", 20)
+    monkeypatch.setattr("labelmill.learning.predicting.passing", label)
+    assert lab.train(dataset).state == "succeeded"
+    assert [each.state for each in lab.jobs("predict")] == ["succeeded"] * 2
+    assert answered
+    counted = lab.read(datasets.counts, dataset.id)
+    assert counted.annotations == 30 + len(answered) == 30 + len(set(answered))
+    assert whole(lab, dataset) == 2
+
+
 def test_the_queue_holds_no_record_that_is_answered_or_in_the_share(lab):
     dataset = lab.dataset(80, random_share=0.3)
     lab.answer_right(dataset, 40)
@@ -336,6 +389,38 @@ def test_the_last_three_generations_stay_and_those_of_kept_classifiers(lab):
     assert sorted(version for version, _ in kept) == [2, 4, 5, 6]
     assert sorted(lab.app.blobs.names("predictions/")) == sorted(blob for _, blob in kept)
     assert len(queued) == 4
+
+
+def test_the_queue_is_written_and_removed_a_few_records_at_a_time(lab, monkeypatch):
+    """Whoever answers meanwhile waits for one such transaction, not for a whole queue."""
+    monkeypatch.setattr("labelmill.learning.predicting._QUEUE_SLICE", 4)
+    dataset = lab.dataset(30)
+    lab.answer_right(dataset, 9)
+    written, removed, engine = [0], [0], lab.app.database.engine
+
+    def before(_connection, _cursor, statement, parameters, _context, many):
+        if statement.startswith("INSERT INTO queue_records"):
+            written[-1] += len(parameters) if many else 1
+
+    def after(_connection, cursor, statement, _parameters, _context, _many):
+        if statement.startswith("DELETE FROM queue_records"):
+            removed[-1] += cursor.rowcount
+
+    def committed(_connection):
+        written.append(0)
+        removed.append(0)
+
+    listeners = {"before_cursor_execute": before, "after_cursor_execute": after, "commit": committed}
+    for name, listener in listeners.items():
+        sa.event.listen(engine, name, listener)
+    for _ in range(5):
+        lab.train(dataset)
+    for name, listener in listeners.items():
+        sa.event.remove(engine, name, listener)
+    size = len(lab.queue(dataset))
+    assert size > 8
+    assert (sum(written), sum(removed)) == (5 * size, 2 * size)
+    assert (max(written), max(removed)) == (4, 4)
 
 
 def test_p22_a_hostile_classifier_is_refused_and_the_old_generation_stays(lab, tmp_path):
