@@ -24,6 +24,7 @@ class Action(StrEnum):
     VIEW_ROWS = "view rows of a label task"
     START_LABEL_TASK = "start a label task"
     CHANGE_LABEL_TASK = "change a label task"
+    START_IMAGE_TASK = "start an image task or load a catalogue"
     VIEW_FILES = "view files and tables"
     KEEP_FILES = "upload files"
     VIEW_CONNECTIONS = "view the names of connections"
@@ -67,6 +68,7 @@ NEEDS = {
     Action.VIEW_ROWS: Need(Role.VIEWER, Scope.READ),
     Action.START_LABEL_TASK: Need(Role.MANAGER, Scope.WRITE),
     Action.CHANGE_LABEL_TASK: Need(Role.MANAGER, Scope.WRITE, own=True),
+    Action.START_IMAGE_TASK: Need(Role.MANAGER, Scope.WRITE),
     # Whole files and tables, the inputs too: more than a sample of results.
     Action.VIEW_FILES: Need(Role.MANAGER, Scope.READ),
     Action.KEEP_FILES: Need(Role.MANAGER, Scope.WRITE),

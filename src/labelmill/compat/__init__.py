@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labelmill.compat.audience import answers as audience
 from labelmill.compat.labelforward import answers as labelforward
+from labelmill.compat.svc_ml import answers as svc_ml
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -16,4 +17,8 @@ __all__ = ["in_contract"]
 
 def in_contract(request: Request, error: Exception, problem: dict[str, Any]) -> Response | None:
     """Return the answer that tells a problem in the shape that its address documents; None for the addresses of others."""
-    return audience.in_contract(request, error, problem) or labelforward.in_contract(request, problem)
+    return (
+        audience.in_contract(request, error, problem)
+        or labelforward.in_contract(request, problem)
+        or svc_ml.in_contract(request, error, problem)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from labelmill.jobs.registry import StepContext
     from labelmill.labeltasks.places import Places
     from labelmill.settings import Settings
+
+#: Seconds between two looks at whether a catalogue is loaded, at most.
+LONGEST_DELAY: Final = 10
 
 
 class CatalogueSteps:
@@ -83,7 +86,10 @@ class ImageTaskSteps:
 
     def plan(self, context: StepContext) -> StepResult:
         """Find the rows of the query, and add a step for each chunk of them."""
-        version, results = self._version(context), self._results(context)
+        version, results = self._chosen(context), self._results(context)
+        if version is None:
+            looks = context.payload.get("looks", 0) + 1
+            return StepResult(steps=(_look_again(looks),))
         conditions = [Condition.from_dict(each) for each in context.params["where"]]
         found = pl.scan_parquet(self._blobs.path(version.blob), glob=False).filter(expression(version, conditions))
         total = results.keep_selection(found)
@@ -124,9 +130,19 @@ class ImageTaskSteps:
         results.tidy()
         return StepResult(job_result=report)
 
+    def _chosen(self, context: StepContext) -> Version | None:
+        """Return the version to deliver of, chosen now where the task names the catalogue only; None while that is loaded."""
+        if context.params["version"] is None:
+            return self._database.transact(service.choose_version, context.step.job_id)
+        return self._version(context)
+
     def _version(self, context: StepContext) -> Version:
         with self._database.read() as connection:
             return service.get_version(connection, context.params["version"])
 
     def _results(self, context: StepContext) -> Results:
         return Results(self._settings.blob_dir, context.step.job_id, Delivery.from_dict(context.params["delivery"]))
+
+
+def _look_again(looks: int) -> NewStep:
+    return NewStep(key=f"plan-{looks:06d}", name="plan", phase=0, payload={"looks": looks}, delay=min(looks, LONGEST_DELAY))

@@ -95,7 +95,9 @@ class Results:
         with writing(ours(METADATA)):
             ours(METADATA).parent.mkdir(parents=True, exist_ok=True)
             values = [pl.col(key).alias(name) for key, name in names.items()]
-            delivered = outcomes.filter(pl.col("skipped").is_null()).select(*values, pl.col("delivered").alias(_URL))
+            delivered = outcomes.filter(pl.col("skipped").is_null()).select(*values, self._url())
+            if self.delivery.old_metadata:
+                delivered = delivered.with_row_index("")
             delivered.sink_csv(ours(METADATA), include_bom=False)
             skipped = outcomes.filter(pl.col("skipped").is_not_null()).select(
                 pl.col(ID).alias(version.id_column), FILE, "skipped"
@@ -114,6 +116,9 @@ class Results:
         shutil.rmtree(self._work / "outcomes", ignore_errors=True)
         if self.delivery.pack is Pack.ZIP:
             shutil.rmtree(self._work / "delivered", ignore_errors=True)
+
+    def _url(self) -> pl.Expr:
+        return (pl.lit(f"{self.folder}/" if self.delivery.old_metadata else "") + pl.col("delivered")).alias(_URL)
 
     def _beside(self, name: str) -> Path:
         if self.delivery.pack is Pack.TAR and self.delivery.out:

@@ -14,7 +14,7 @@ from labelmill.images.filters import expression
 from labelmill.images.model import IMAGE_TASK, LOAD, LONGEST_NAME, Catalogue, CatalogueColumn, ColumnKind, Version
 from labelmill.images.tables import catalogue_versions, catalogues
 from labelmill.jobs import service as jobs
-from labelmill.jobs.model import ACTIVE, NewStep
+from labelmill.jobs.model import ACTIVE, JobState, NewStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +42,12 @@ def load(
     ``table`` and ``images`` are references. The version in use stays that until the new one is whole.
     """
     catalogue = _ensure(connection, _checked(name), created_by)
-    running = [
-        job for job in jobs.list_jobs(connection, kind=LOAD) if job.state in ACTIVE and job.params["catalogue"] == catalogue
-    ]
-    if running:
+    running = _load_of(connection, catalogue)
+    if running is not None:
         raise Conflict(
             f"The catalogue {name!r} is being loaded.",
             where="name",
-            way_out=f"`labelmill jobs cancel {running[0].id}` stops that.",
+            way_out=f"`labelmill jobs cancel {running.id}` stops that.",
         )
     params = {"catalogue": catalogue, "table": table, "images": images, "id_column": id_column, "options": options or {}}
     return jobs.submit(
@@ -152,6 +150,69 @@ def query(
         connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
         title=f"Images of {catalogue.name}", unit="images", created_by=created_by, limits=limits,
     )  # fmt: skip
+
+
+def query_later(
+    connection: Connection,
+    name: str,
+    conditions: Sequence[Condition],
+    delivery: Delivery,
+    *,
+    created_by: str | None = None,
+    limits: Limits | None = None,
+) -> Job:
+    """Submit an image task over a catalogue as it is when the task begins; a load that runs now is waited for.
+
+    Nothing is refused here: that there is no such catalogue or column fails the task.
+    """
+    catalogue = connection.scalar(sa.select(catalogues.c.id).where(catalogues.c.name == name))
+    loading = None if catalogue is None else _load_of(connection, catalogue)
+    params = {
+        "version": None, "name": name, "catalogue": catalogue, "after": loading and loading.id,
+        "where": [each.as_dict() for each in conditions], "delivery": delivery.as_dict(),
+    }  # fmt: skip
+    return jobs.submit(
+        connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
+        title=f"Images of {name}", unit="images", created_by=created_by, limits=limits,
+    )  # fmt: skip
+
+
+def choose_version(connection: Connection, task_id: str) -> Version | None:
+    """Have a task of ``query_later`` keep to the version in use now, which is returned; None while a load is waited for.
+
+    Raises NotFound, and Conflict for a catalogue that was never loaded.
+    """
+    task = jobs.get(connection, task_id)
+    loading = jobs.get(connection, task.params["after"]) if task.params["after"] else None
+    if loading is not None and loading.state in ACTIVE:
+        return None
+    catalogue = find(connection, task.params["name"])
+    if catalogue.version is None and loading is not None and loading.error:
+        raise Conflict(f"The catalogue {catalogue.name!r} could not be loaded: {loading.error['detail']}")
+    version = require_version(catalogue)
+    jobs.change_params(connection, task_id, task.params | {"version": version.id, "catalogue": catalogue.id})
+    return version
+
+
+def waiting_load(connection: Connection, name: str) -> Job | None:
+    """Return the load of a catalogue that nobody has begun yet: it will read the table as it is then."""
+    catalogue = connection.scalar(sa.select(catalogues.c.id).where(catalogues.c.name == name))
+    found = None if catalogue is None else _load_of(connection, catalogue)
+    return found if found is not None and found.state is JobState.QUEUED else None
+
+
+def find_task(connection: Connection, task_id: str) -> Job:
+    """Return the job of an image task or of a load; raises NotFound for any other."""
+    job = jobs.get(connection, task_id)
+    if job.kind not in (LOAD, IMAGE_TASK):
+        raise NotFound(f"There is no image task {task_id!r}.", way_out="`labelmill images list` lists them.")
+    return job
+
+
+def _load_of(connection: Connection, catalogue: int) -> Job | None:
+    """Return the load of a catalogue that waits or runs."""
+    loads = (job for job in jobs.list_jobs(connection, kind=LOAD) if job.state in ACTIVE)
+    return next((job for job in loads if job.params["catalogue"] == catalogue), None)
 
 
 def _ensure(connection: Connection, name: str, created_by: str | None) -> int:

@@ -35,6 +35,8 @@ class Delivery:
     link: bool = False
     #: Images of one step.
     chunk: int = CHUNK
+    #: Write metadata.csv as the predecessor did: rows are numbered in a first column without a name, urls are whole paths.
+    old_metadata: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunk <= MOST_CHUNK:

@@ -211,6 +211,11 @@ def note_change(connection: Connection, job_id: str) -> None:
     connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(changes=jobs.c.changes + 1))
 
 
+def change_params(connection: Connection, job_id: str, params: dict[str, Any]) -> None:
+    """Give a job other parameters: steps that begin from now on see them."""
+    connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(params=params))
+
+
 def remove(connection: Connection, job_id: str) -> None:
     """Forget a job and its steps."""
     connection.execute(sa.delete(job_steps).where(job_steps.c.job_id == job_id))

@@ -214,7 +214,7 @@ class Settings(BaseSettings):
     compat_trusted_networks: Annotated[
         kinds.Networks,
         About(
-            "Who may call the Audience API's endpoints without a token: networks with commas between them. "
+            "Who may call the endpoints of the Audience API and of data_pipeline without a token: networks with commas between them. "
             "Nobody where it is not set; `labelmill up` takes this machine."
         ),
     ] = ()
@@ -254,6 +254,19 @@ class Settings(BaseSettings):
         kinds.AnyPath | None,
         About("A file of labelled texts, which `labelmill load` imports to learn from.", also=("INIT_DATA_PATH",)),
     ] = None
+
+    catalogue_folder: Annotated[
+        kinds.AnyPath,
+        About(
+            "The folder that data_pipeline's endpoints load a catalogue from and deliver images to.",
+            shown="<data_dir>/catalogue",
+        ),
+    ] = Field(default_factory=lambda values: values["data_dir"] / "catalogue")
+    catalogue_metadata: Annotated[kinds.AnyPath, About("The catalogue's table, in that folder.")] = Path("styles.csv")
+    catalogue_images: Annotated[kinds.AnyPath, About("The folder (or ZIP) of its images, in that folder.")] = Path("images")
+    catalogue_output: Annotated[kinds.AnyPath, About("The folder that images are delivered to, in that folder.")] = Path(
+        "output"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())

@@ -46,6 +46,7 @@ ROUTERS = (
     "labelmill.exports.routes",
     "labelmill.archives.routes",
     "labelmill.compat.audience.routes",
+    "labelmill.compat.svc_ml.routes",
     "labelmill.compat.labelforward.account_routes",
     "labelmill.compat.labelforward.routes",
     "labelmill.compat.labelforward.download_routes",

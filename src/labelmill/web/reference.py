@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from labelmill.http import MaybeActor, page_router, render
 
@@ -55,6 +55,25 @@ def reference_page(request: Request, actor: MaybeActor) -> HTMLResponse:  # noqa
     for call in calls_of(document):
         groups.setdefault(call.group, []).append(call)
     return render(request, "docs/reference.html", groups=groups, document=document)
+
+
+@router.get("/api/v1/svc_ml/docs")
+def image_tasks_page(request: Request, actor: MaybeActor) -> HTMLResponse:  # noqa: ARG001
+    """Show the calls of image tasks, where their old clients look for them."""
+    document = _image_tasks(request)
+    return render(request, "docs/reference.html", groups={"svc_ml": list(calls_of(document))}, document=document)
+
+
+@router.get("/api/v1/openapi.json", response_class=JSONResponse)
+def image_tasks_document(request: Request) -> dict[str, Any]:
+    """Return the OpenAPI document of image tasks, where their old clients look for it."""
+    return _image_tasks(request)
+
+
+def _image_tasks(request: Request) -> dict[str, Any]:
+    document: dict[str, Any] = request.app.openapi()
+    calls = {path: methods for path, methods in document["paths"].items() if path.startswith("/api/v1/svc_ml/")}
+    return document | {"paths": calls}
 
 
 def calls_of(document: dict[str, Any]) -> Iterator[Call]:

@@ -62,7 +62,7 @@ def in_contract(request: Request, error: Exception, problem: dict[str, Any]) -> 
     told: Telling = getattr(request.state, "audience", Telling())
     if told.code is None and problem["status"] == VALIDATION:
         status = VALIDATION
-        body: dict[str, Any] = {"detail": _detail(error, problem)}
+        body: dict[str, Any] = {"detail": fields_at_fault(error, problem)}
     else:
         code = told.code or problem["status"]
         text = told.beginning or f"{problem['detail']} {problem.get('way_out', '')}".rstrip()
@@ -79,7 +79,7 @@ def _status(request: Request, code: int, told: Telling) -> int:
     return told.failure_status if code == LabelmillError.status else OK
 
 
-def _detail(error: Exception, problem: dict[str, Any]) -> list[dict[str, Any]]:
+def fields_at_fault(error: Exception, problem: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each field at fault as FastAPI tells it."""
     if isinstance(error, RequestValidationError):
         return [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()[:MOST_MISTAKES]]
