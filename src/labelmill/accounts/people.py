@@ -60,16 +60,18 @@ def ensure_admin(connection: Connection) -> Annotator:
     return add_annotator(connection, email=ADMIN_EMAIL, name="Administrator", role=Role.ADMIN)
 
 
-def add_annotator(connection: Connection, *, email: str, name: str, role: Role, password_hash: str | None = None) -> Annotator:
-    """Add somebody; raises Conflict when the address is known.
+def add_annotator(
+    connection: Connection, *, email: str, name: str, role: Role, password_hash: str | None = None, closed: bool = False
+) -> Annotator:
+    """Add somebody, ``closed`` without letting them in; raises Conflict when the address is known.
 
     ``password_hash`` is one of ours, or a bcrypt hash that is taken over and replaced when they sign in; without one they come in by
     a link.
     """
     row: dict[str, Any] = {
         "id": new_id(), "email": normal_email(email), "name": checked_name(name), "role": role, "created_at": clock.now(),
-        "disabled_at": None,
     }  # fmt: skip
+    row["disabled_at"] = row["created_at"] if closed else None
     try:
         with connection.begin_nested():
             connection.execute(sa.insert(annotators).values(**row, password_hash=password_hash))

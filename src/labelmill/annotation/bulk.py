@@ -127,7 +127,7 @@ def _votes(frame: pl.DataFrame) -> list[_Vote]:
 
 def _lock_records(connection: Connection, dataset: Dataset, record_ids: Sequence[int]) -> None:
     for some in _slices(record_ids):
-        found = set(connection.scalars(_LOCK, {"these": some, "here": dataset.id}))
+        found = {row.id for row in connection.execute(_LOCK, {"these": some}) if row.dataset_id == dataset.id}
         strange = next((each for each in some if each not in found), None)
         if strange is not None:
             raise BadInput(f"The dataset has no record {strange}.", where="record_id")
@@ -207,12 +207,8 @@ def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 _ROWS, _NOTED = record_rows.c, annotation_rows.c
 _THESE: sa.BindParameter[Any] = sa.bindparam("these", expanding=True)
-_LOCK = (
-    sa.select(_ROWS.id)
-    .where(_ROWS.id.in_(_THESE), _ROWS.dataset_id == sa.bindparam("here"))
-    .order_by(_ROWS.id)
-    .with_for_update(key_share=True)
-)
+# By their ids alone: SQLite's planner would rather look at all records of the dataset.
+_LOCK = sa.select(_ROWS.id, _ROWS.dataset_id).where(_ROWS.id.in_(_THESE)).order_by(_ROWS.id).with_for_update(key_share=True)
 _OF_VOTES = ("number", "record_id", "label_id", "is_settling")
 _COUNTING = (
     sa.select(_NOTED.id, _NOTED.record_id, COUNTED, _NOTED.is_settling)

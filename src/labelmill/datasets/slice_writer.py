@@ -27,10 +27,14 @@ T = TypeVar("T")
 #: Seconds that a slice should take, and the pause after it on SQLite.
 SLICE_SECONDS: Final = 0.02
 PAUSE_SECONDS: Final = 0.026
-FIRST_ROWS, FEWEST_ROWS, MOST_ROWS = 500, 50, 5_000
+#: The first slice shows what a row costs: an answer ten times what a record does, one that is known already a tenth.
+FIRST_ROWS, FEWEST_ROWS = 50, 50
+#: What came before may be rows that are known, the next ones new: on SQLite even then a slice is soon over.
+MOST_ROWS: Final = 5_000
+MOST_ROWS_SQLITE: Final = 1_000
 #: The same where nobody is served.
 ALONE_SECONDS: Final = 0.5
-ALONE_ROWS: Final = 25_000
+ALONE_FIRST, ALONE_ROWS = 500, 25_000
 #: Who has waited for a quarter of a second looks again every 100 ms only: the hearts of workers need such a pause now and then.
 REST_EVERY, REST_SECONDS = 2.0, 0.11
 
@@ -41,15 +45,15 @@ class SliceWriter:
         self._folder = folder
         self._bulk: Database | None = None
         self._lock = threading.Lock()
-        self._size = FIRST_ROWS
+        self._size = 0
+        self._alone = False
         self._used = 0.0
         self._rested = 0.0
 
     def write(self, verb: Callable[[Connection, int], T], done: int, rows: int) -> T:
         """Return ``verb(connection, size)``, committed, for the next rows of ``rows``, of which ``done`` are done."""
         database = self._open()
-        alone = self._database.dialect == "sqlite" and not is_served(self._folder)
-        most, wanted = (ALONE_ROWS, ALONE_SECONDS) if alone else (MOST_ROWS, SLICE_SECONDS)
+        most, wanted = self._bounds(done)
         size = max(1, min(self._size, most, rows - done))
         began = clock.monotonic()
 
@@ -67,6 +71,17 @@ class SliceWriter:
         if self._database.dialect == "sqlite":
             _let_in(database, self._pause())
         return answer
+
+    def _bounds(self, done: int) -> tuple[int, float]:
+        """Return how many rows a slice may have at most, and how many seconds it should take."""
+        is_sqlite = self._database.dialect == "sqlite"
+        alone = is_sqlite and not is_served(self._folder)
+        if not self._size or alone != self._alone or not (done or alone):
+            # Slices of half a second, or of another import, are no measure for what others wait for.
+            self._size, self._alone = ALONE_FIRST if alone else FIRST_ROWS, alone
+        if alone:
+            return ALONE_ROWS, ALONE_SECONDS
+        return MOST_ROWS_SQLITE if is_sqlite else MOST_ROWS, SLICE_SECONDS
 
     def _pause(self) -> float:
         """Return the seconds to wait for others: now and then as long as who has waited for a large slice sleeps."""

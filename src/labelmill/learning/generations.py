@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from labelmill import clock
+from labelmill.db.prepared import Prepared
 from labelmill.learning.model import Generation
 from labelmill.learning.tables import classifiers, current_generations, generations, queue_records
 
@@ -39,27 +40,41 @@ def is_late(connection: Connection, dataset_id: int, classifier: Classifier | No
 
 
 def begin(connection: Connection, dataset_id: int, job_id: str, values: dict[str, Any]) -> int:
-    """Store a generation that nobody sees yet and return its id; what an earlier try of its job left of the queue is removed."""
+    """Store a generation that nobody sees yet, unless an earlier try of its job has, and return its id."""
     known = connection.scalar(sa.select(generations.c.id).where(generations.c.job_id == job_id))
     if known is not None:
-        shown = connection.scalar(
-            sa.select(current_generations.c.generation_id).where(current_generations.c.generation_id == known)
-        )
-        if shown is None:
-            connection.execute(sa.delete(queue_records).where(queue_records.c.generation_id == known))
         return int(known)
     row = {"dataset_id": dataset_id, "job_id": job_id, "created_at": clock.now()} | values
     done: Any = connection.execute(sa.insert(generations).values(row))
     return int(done.inserted_primary_key[0])
 
 
-def add_queue(connection: Connection, generation_id: int, queued: Sequence[Queued]) -> None:
-    """Add a slice of a generation's queue: short, since on some databases who answers one of its records waits meanwhile."""
-    shown = connection.scalar(
-        sa.select(current_generations.c.generation_id).where(current_generations.c.generation_id == generation_id)
-    )
-    if queued and shown is None:
-        connection.execute(sa.insert(queue_records), [asdict(each) | {"generation_id": generation_id} for each in queued])
+def queue_rows(generation_id: int, queued: Sequence[Queued]) -> list[dict[str, Any]]:
+    """Return a queue as it is stored."""
+    return [asdict(each) | {"generation_id": generation_id} for each in queued]
+
+
+def empty(connection: Connection, generation_id: int, limit: int) -> bool:
+    """Remove up to ``limit`` records of the queue of a generation that is not shown; return whether those were the last."""
+    if _is_shown(connection, generation_id):
+        return True
+    mine = queue_records.c.generation_id == generation_id
+    first = connection.scalar(sa.select(sa.func.min(queue_records.c.place)).where(mine))
+    if first is None:
+        return True
+    connection.execute(sa.delete(queue_records).where(mine, queue_records.c.place < first + limit))
+    return False
+
+
+def add_queue(connection: Connection, generation_id: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Add a slice of a generation's queue: short, since who answers meanwhile waits for it."""
+    if not _is_shown(connection, generation_id):
+        _QUEUE.many(connection, rows)
+
+
+def _is_shown(connection: Connection, generation_id: int) -> bool:
+    shown = sa.select(current_generations.c.generation_id).where(current_generations.c.generation_id == generation_id)
+    return connection.scalar(shown) is not None
 
 
 def show(connection: Connection, dataset_id: int, generation_id: int, classifier: Classifier | None) -> bool:
@@ -96,13 +111,18 @@ def outdated(connection: Connection, dataset_id: int, *, kept: int) -> list[Gene
     return [_generation(row) for row in rows if not row["is_kept"] and (shown is None or row["id"] != shown.id)]
 
 
-def forget(connection: Connection, ids: Sequence[int]) -> None:
-    """Forget generations that are not shown."""
-    for generation_id in ids:
-        connection.execute(sa.delete(queue_records).where(queue_records.c.generation_id == generation_id))
+def forget(connection: Connection, generation_id: int, limit: int) -> bool:
+    """Remove up to ``limit`` records of the queue of a generation that is not shown, then itself; return whether it is gone."""
+    if not empty(connection, generation_id, limit):
+        return False
+    if not _is_shown(connection, generation_id):
         connection.execute(sa.delete(generations).where(generations.c.id == generation_id))
+    return True
 
 
 def _generation(row: RowMapping) -> Generation:
     values: dict[str, Any] = {name: row[name] for name in Generation.__dataclass_fields__}
     return Generation(**values)
+
+
+_QUEUE = Prepared(sa.insert(queue_records), [each.name for each in queue_records.c])

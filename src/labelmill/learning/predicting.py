@@ -89,8 +89,11 @@ class PredictSteps:
     ) -> int:
         """Store the generation and its queue out of sight, and switch to it at last."""
         made = self._database.transact(generations.begin, dataset_id, context.step.job_id, values)
-        for start in range(0, len(queued), _QUEUE_SLICE):
-            self._database.transact(generations.add_queue, made, queued[start : start + _QUEUE_SLICE])
+        while not self._database.transact(generations.empty, made, _QUEUE_SLICE):
+            pass  # what an earlier try of this job has left
+        rows = generations.queue_rows(made, queued)
+        for start in range(0, len(rows), _QUEUE_SLICE):
+            self._database.transact(generations.add_queue, made, rows[start : start + _QUEUE_SLICE])
             passing("predict.queue-slice")
         context.fence()
         self._database.transact(generations.show, dataset_id, made, classifier)
@@ -196,7 +199,9 @@ class PredictSteps:
             if generation.blob:
                 self._blobs.remove(generation.blob)
         passing("predict.old-files-removed")
-        self._database.transact(generations.forget, [generation.id for generation in old])
+        for generation in old:
+            while not self._database.transact(generations.forget, generation.id, _QUEUE_SLICE):
+                passing("predict.queue-slice-removed")
 
 
 def random_labels(choices: Ids, count: int, seed: int) -> Ids:

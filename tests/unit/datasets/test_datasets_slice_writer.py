@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from labelmill import clock
-from labelmill.datasets.slice_writer import FIRST_ROWS, SliceWriter
+from labelmill.datasets.slice_writer import ALONE_FIRST, ALONE_ROWS, FIRST_ROWS, MOST_ROWS_SQLITE, SliceWriter
+from labelmill.db.company import serving
 
 ROWS = 1_000_000
 
@@ -45,5 +46,31 @@ def test_a_slice_that_waited_for_the_lock_is_followed_by_no_smaller_one(writer, 
         writer.write(write, 0, ROWS)
         thread.join()
         writer.write(write, sizes[0], ROWS)
-    assert sizes[0] == FIRST_ROWS
+    assert sizes[0] == ALONE_FIRST
     assert sizes[1] >= sizes[0]
+
+
+def _sizes(writer, count, done=0):
+    """Write slices that cost nothing, and return their sizes."""
+    sizes = []
+    for _ in range(count):
+        sizes.append(writer.write(lambda _connection, size: size, done + sum(sizes), ROWS))
+    return sizes
+
+
+def test_while_people_are_served_slices_begin_small_and_never_grow_large(writer, embedded, tmp_path):
+    """What cheap rows allow is no measure for the dear ones behind them."""
+    with closing(embedded), serving(tmp_path):
+        sizes = _sizes(writer, 8)
+        assert sizes[0] == FIRST_ROWS <= 50
+        assert sizes == sorted(sizes)
+        assert sizes[-1] == MOST_ROWS_SQLITE <= 1_000
+        assert _sizes(writer, 1) == [FIRST_ROWS], "the rows of another import cost something else"
+
+
+def test_slices_begin_anew_when_serving_begins(writer, embedded, tmp_path):
+    with closing(embedded):
+        alone = _sizes(writer, 6)
+        assert (alone[0], alone[-1]) == (ALONE_FIRST, ALONE_ROWS)
+        with serving(tmp_path):
+            assert _sizes(writer, 1, done=sum(alone)) == [FIRST_ROWS]
