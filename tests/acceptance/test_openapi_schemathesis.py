@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import catalogue_lab
 import http_tasks
 from labelmill.accounts import Scope, service
 from labelmill.bootstrap import build
@@ -110,14 +111,20 @@ def fill(served: Served) -> None:
     app.database.transact(lambda connection: connections.add(connection, app, name="shop", **url))
     ids = [served.post("/v1/label-tasks", http_tasks.body(sink=f"{n}.db"))["id"] for n in range(2)]
     http_tasks.work(served, ids[0])
+    catalogue_lab.make(http_tasks.folder(served) / "fashion", 12)
+    http_tasks.work(served, served.post("/v1/catalogues", CATALOGUE)["load"]["id"])
+    images = [served.post("/v1/image-tasks", {"catalogue": "shop"})["id"] for _ in range(2)]
+    http_tasks.work(served, images[0])
     spare, _ = app.database.transact(
         service.create_token, app.database.transact(service.ensure_admin).id, name="spare", scope=Scope.READ
     )
     served.known = {
         "task_id": ids, "job_id": ids, "path": ["posts.csv", "0.db", "nothing.csv"], "version": [1, 2], "token_id": [spare.id],
+        "image-tasks": images, "files": ["metadata.csv", "1.jpg", "nothing.jpg"],
     }  # fmt: skip
 
 
+CATALOGUE = {"name": "shop", "table": {"path": "fashion/styles.csv"}, "images": {"path": "fashion/images"}}
 #: A body that would be accepted, by operation: one field of it is drawn.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/label-tasks": http_tasks.body("posts.db", "drawn.db"),
@@ -126,6 +133,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/rule-sets/check": {"rule_set": http_tasks.RULES},
     "POST /v1/rule-sets/explain": {"rule_set": {"name": "people"}, "text": "Tom"},
     "POST /v1/rule-sets/sample": {"rule_set": {"name": "people"}, "source": "posts.csv", "text_column": "author"},
+    "POST /v1/catalogues": CATALOGUE | {"name": "drawn"},
+    "POST /v1/image-tasks": {"catalogue": "shop", "where": {"gender": "Men"}},
     "POST /v1/connections": {"name": "drawn", "url": "sqlite:///posts.db", "readable": ["main"], "writable": []},
 }
 
@@ -181,10 +190,15 @@ def draw(served: Served, operation: Any, findings: Findings, examples: int = EXA
 
 def known(served: Served, case: Case, name: str, value: Any) -> Any:
     """Return a value for a path parameter that exists; a stream is asked for only of a job that has ended."""
+    path = case.operation.path
+    if path.startswith("/v1/image-tasks"):
+        there = served.known["image-tasks" if name == "task_id" else "files"]
+        # The files of the first one are there.
+        return there[0 if name == "task_id" and "/files" in path else len(str(value)) % len(there)]
     if name == "name":
-        return "people" if "rule-sets" in case.operation.path else "shop"
+        return "people" if "rule-sets" in path else "shop"
     there = served.known.get(name, [value])
-    return there[0] if case.operation.path.endswith("/events") else there[len(str(value)) % len(there)]
+    return there[0] if path.endswith("/events") else there[len(str(value)) % len(there)]
 
 
 @pytest.fixture
@@ -208,6 +222,10 @@ def test_no_call_that_the_document_allows_or_forbids_ends_in_a_fault_of_the_serv
         "GET /v1/label-tasks/{task_id}/sample",
         "PUT /v1/rule-sets/{name}",
         "POST /v1/connections",
+        "POST /v1/catalogues",
+        "POST /v1/image-tasks",
+        "GET /v1/catalogues/{name}/values",
+        "GET /v1/image-tasks/{task_id}/files/{name}",
     ):
         assert any(status < 300 for status in findings.answers[label]), (label, findings.answers[label])
 

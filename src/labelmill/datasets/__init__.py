@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labelmill.datasets.import_places import open_reference, reference
+from labelmill.datasets.import_places import hiding, open_reference, reference, without_folders
 from labelmill.datasets.import_shelf import Shelf
 from labelmill.datasets.model import (
     NO_OWN_ID,
@@ -41,6 +41,7 @@ __all__ = [
     "Shelf",
     "Tie",
     "dataset_rows",
+    "hiding",
     "init_record_rows",
     "label_rows",
     "normal_label",
@@ -49,4 +50,5 @@ __all__ = [
     "record_key",
     "record_rows",
     "reference",
+    "without_folders",
 ]

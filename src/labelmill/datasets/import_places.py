@@ -49,11 +49,12 @@ def hiding(settings: Settings) -> Iterator[None]:
         yield
     except LabelmillError as error:
         for name in ("message", "where", "way_out"):
-            setattr(error, name, _without_folders(settings, getattr(error, name)))
+            setattr(error, name, without_folders(settings, getattr(error, name)))
         raise
 
 
-def _without_folders(settings: Settings, text: str) -> str:
+def without_folders(settings: Settings, text: str) -> str:
+    """Return a text with files as people know them: without the folders of this machine that hold them."""
     for folder in {files_folder(settings), files_folder(settings).resolve(), settings.blob_dir, settings.blob_dir.resolve()}:
         text = re.sub(rf"{re.escape(str(folder))}/(uploads/[0-9a-f]{{32}}/)?", "", text)
     return text

@@ -34,6 +34,18 @@ def values(
     return counted.collect().rows()
 
 
+def summary(
+    path: Path, version: Version, name: str, conditions: Sequence[Condition] = (), most: int = MOST_VALUES
+) -> dict[str, Any]:
+    """Return the kind of a column; its rows, missing, distinct and most frequent values among the rows that meet all conditions."""
+    column = version.column(name)
+    stored = pl.col(column.key)
+    found = pl.scan_parquet(path, glob=False).filter(expression(version, conditions))
+    counts = found.select(rows=pl.len(), missing=stored.null_count(), distinct=stored.drop_nulls().n_unique())
+    known = counts.collect().row(0, named=True)
+    return {"kind": column.kind, **known, "values": values(path, version, name, conditions, most)}
+
+
 def describe(path: Path, version: Version, conditions: Sequence[Condition] = ()) -> list[dict[str, Any]]:
     """Return each column's name, kind, missing and distinct values, and its most frequent ones, of the rows that meet all conditions."""
     found = pl.scan_parquet(path, glob=False).filter(expression(version, conditions))

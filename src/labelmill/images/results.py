@@ -144,11 +144,13 @@ class Results:
         skipped = outcomes.filter(pl.col("skipped").is_not_null())
         reasons = skipped.group_by("skipped").len().sort("len", "skipped", descending=[True, False]).collect()
         listed = skipped.head(LISTED).select(ID, "skipped").collect()
+        # A place of labelmill's own is nobody's business: reports are read over HTTP, too.
+        place = self.delivery.out and (self.file if self.delivery.pack is Pack.ZIP else self.folder)
         return {
             "task": self._task_id, "catalogue_version": version.number, "selected": totals["rows"],
             "delivered": totals["rows"] - totals["skipped"], "skipped": totals["skipped"], "bytes": totals["bytes"],
             "reasons": dict(reasons.iter_rows()), "skipped_images": [{"id": each, "reason": why} for each, why in listed.iter_rows()],
-            "delivery": self.delivery.as_dict() | {"out": None}, "place": str(self.file if self.delivery.pack is Pack.ZIP else self.folder),
+            "delivery": self.delivery.as_dict() | {"out": None}, "place": place and str(place),
         }  # fmt: skip
 
     def _pack(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from labelmill.images.filters import Condition
     from labelmill.images.task import Delivery
     from labelmill.jobs.model import Job, Limits
+
+#: Loads that are looked through for the last one of a catalogue.
+NEWEST_LOADS: Final = 200
 
 
 def load(
@@ -86,10 +89,36 @@ def find(connection: Connection, which: str) -> Catalogue:
     return _catalogue(connection, by_name)
 
 
-def list_catalogues(connection: Connection) -> list[Catalogue]:
-    """Return every catalogue by name."""
-    rows = connection.execute(sa.select(catalogues).order_by(catalogues.c.name)).mappings()
-    return [_catalogue(connection, row) for row in rows.all()]
+def list_catalogues(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Catalogue]:
+    """Return catalogues by name, those after the name ``after``; all of them without a limit."""
+    query = sa.select(catalogues).where(catalogues.c.name > after).order_by(catalogues.c.name).limit(limit)
+    return [_catalogue(connection, row) for row in connection.execute(query).mappings().all()]
+
+
+def last_load(connection: Connection, catalogue: Catalogue) -> Job | None:
+    """Return the newest load of a catalogue, where it is among the newest ones of all."""
+    loads = jobs.list_jobs(connection, kind=LOAD, limit=NEWEST_LOADS)
+    return next((job for job in loads if job.params["catalogue"] == catalogue.id), None)
+
+
+def get_task(connection: Connection, task_id: str) -> Job:
+    """Return an image task; raises NotFound, also for a job of another kind."""
+    job = jobs.get(connection, task_id)
+    if job.kind != IMAGE_TASK:
+        raise NotFound(f"There is no image task {task_id!r}.", way_out="`labelmill images list` shows the tasks.")
+    return job
+
+
+def versions_of(connection: Connection, tasks: Sequence[Job]) -> dict[str, tuple[str, int]]:
+    """Return the catalogue's name and version of each of these image tasks by its id; of a removed catalogue nothing."""
+    wanted = {task.id: task.params["version"] for task in tasks if task.params["version"]}
+    query = (
+        sa.select(catalogue_versions.c.id, catalogues.c.name, catalogue_versions.c.number)
+        .join(catalogues, catalogues.c.id == catalogue_versions.c.catalogue_id)
+        .where(catalogue_versions.c.id.in_(set(wanted.values())))
+    )
+    known = {version: (name, number) for version, name, number in connection.execute(query)}
+    return {task: known[version] for task, version in wanted.items() if version in known}
 
 
 def get_version(connection: Connection, version_id: str) -> Version:

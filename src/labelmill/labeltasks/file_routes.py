@@ -57,7 +57,7 @@ def download_file(app: TheApp, actor: SignedIn, path: FilePath) -> FileResponse:
 
 @router.put("/files/{path:path}", status_code=201, responses=documented(404, 409, 413), openapi_extra=BODY)
 async def upload_file(request: Request, response: Response, app: TheApp, actor: SignedIn, path: FilePath) -> FileOut:
-    """Store the body as a new file of rows (CSV, TSV, JSONL, Parquet); what is there is never replaced."""
+    """Store the body as a new file of rows (CSV, TSV, JSONL, Parquet) or a ZIP of images; what is there is never replaced."""
     require(actor, Action.KEEP_FILES)
     with await anyio.to_thread.run_sync(shelf.Arrival, app.settings, path) as arrival:
         async for chunk in request.stream():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from labelmill.settings import Settings
 
 LONGEST_PART = 200  # bytes; file systems allow 255, and temporary names are longer
+#: Rows, and the images of a catalogue.
+_TAKEN = (*FILE_FORMATS, ".zip")
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
 _STRANGE = frozenset('<>:"|?*')
 
@@ -153,8 +155,8 @@ def _checked_target(settings: Settings, path: str) -> Path:
         if len(part.encode()) > LONGEST_PART:
             raise BadSource("A part of the path is too long.", where=path[:200], way_out=f"At most {LONGEST_PART} bytes.")
     name = target.name.lower().removesuffix(".gz")
-    if not any(name.endswith(ending) for ending in FILE_FORMATS):
-        endings = ", ".join(sorted(FILE_FORMATS))
+    if not any(name.endswith(ending) for ending in _TAKEN):
+        endings = ", ".join(sorted(_TAKEN))
         raise BadSource("Files of this kind are not taken.", where=path[:200], way_out=f"The name ends in {endings}.")
     return target
 

@@ -45,6 +45,8 @@ ROUTERS = (
     "labelmill.datasets.import_routes",
     "labelmill.exports.routes",
     "labelmill.archives.routes",
+    "labelmill.images.routes",
+    "labelmill.images.task_routes",
     "labelmill.compat.audience.routes",
     "labelmill.compat.svc_ml.routes",
     "labelmill.compat.labelforward.account_routes",

@@ -21,6 +21,7 @@ WHOLE = {
     "/v1/datasets/{dataset_id}/labels": "a part of the dataset, as it is shown",
     "/v1/datasets/{dataset_id}/records/{record_id}/history": "what was answered to one record",
     "/v1/datasets/{dataset_id}/imports/{import_id}/rejects": "the first few thousand, and a download",
+    "/v1/catalogues/{name}/rejects": "the first few thousand, and a download",
     "/v1/label-tasks/{task_id}/rejects": "the first few thousand, and a download",
     "/v1/label-tasks/{task_id}/sample": "as many as are asked for",
 }
