@@ -319,3 +319,7 @@ class TestContainerfile:
         installs = re.findall(r"pip install (.*)$", CONTAINERFILE, re.MULTILINE)
         assert installs
         assert all(line.startswith("--no-deps") for line in installs)
+        # What builds our own package is pinned as well: isolated, pip would fetch the newest.
+        ours = [line for line in installs if " -r " not in line]
+        assert [line.split()[1:] for line in ours] == [["--no-build-isolation", "."], ["--no-build-isolation", "-e", "."]]
+        assert CONTAINERFILE.count("-r requirements/build.txt") == len(ours)

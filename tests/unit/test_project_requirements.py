@@ -14,7 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = DECLARED["project"]
 SETS = ("runtime", "servers", "dev")
 MOST_MEGABYTES = 600
 
@@ -58,7 +59,7 @@ def _installed(name: str) -> metadata.Distribution | None:
 RUNTIME, SERVERS, DEV = (_pins(name) for name in SETS)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [*SETS, "build"])
 def test_each_pin_is_one_exact_version(name):
     for pin in _pins(name).values():
         assert re.fullmatch(r"==[\w.]+", str(pin.specifier)), pin
@@ -106,6 +107,14 @@ def test_the_package_declares_what_is_pinned_for_it():
             pin = pins.get(canonicalize_name(need.name))
             assert pin is not None, f"{need} is declared but not pinned"
             assert need.specifier.contains(str(pin.specifier).removeprefix("==")), f"{pin} is not within {need}"
+
+
+def test_what_builds_the_package_is_pinned_for_a_build_without_isolation():
+    needs = {canonicalize_name(need.name): need for need in map(Requirement, DECLARED["build-system"]["requires"])}
+    pins = _pins("build")
+    assert pins.keys() == needs.keys()
+    for name, pin in pins.items():
+        assert needs[name].specifier.contains(str(pin.specifier).removeprefix("=="))
 
 
 def test_every_library_that_the_package_imports_is_declared():
