@@ -222,9 +222,7 @@ def test_no_call_that_the_document_allows_or_forbids_ends_in_a_fault_of_the_serv
         "GET /v1/label-tasks/{task_id}/sample",
         "PUT /v1/rule-sets/{name}",
         "POST /v1/connections",
-        "POST /v1/catalogues",
-        "POST /v1/image-tasks",
-        "GET /v1/catalogues/{name}/values",
+        "GET /v1/catalogues/{name}/count",
         "GET /v1/image-tasks/{task_id}/files/{name}",
     ):
         assert any(status < 300 for status in findings.answers[label]), (label, findings.answers[label])
