@@ -26,6 +26,7 @@ probably meant. All mistakes are reported at once and nothing starts. `labelmill
 value came from; secrets, and passwords inside URLs, are masked.
 
 `PGHOST` together with the other `PG` names makes `LABELMILL_DATABASE_URL`, `REDIS_HOST` with `REDIS_PORT` makes `LABELMILL_BROKER_URL`.
+Where there is no `PGHOST`, the `DB` names of data_pipeline do so for PostgreSQL if `RBMPQ_HOST` stands beside them; the `RBMPQ` names make the broker's URL where there is no `REDIS_HOST`.
 In `.env` nothing is put in for `${NAME}`. Names that begin with `LABELMILL_TEST_` belong to the test suite.
 """
 _ERRORS_HEAD = """# Errors

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 PREFIX = "LABELMILL_"
 LOOP = "For datasets that `labelmill load` and `labelmill adopt labelforward` make."
 BEATS_IN_A_LEASE = 3
+#: Host, port, user, password and database, as libpq and as data_pipeline call them; then those of its RabbitMQ.
+POSTGRES = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
+DATA_PIPELINES = ("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_NAME")
+RABBITS = ("RBMPQ_HOST", "RBMPQ_PORT", "RBMPQ_USER", "RBMPQ_PASS")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Settings(BaseSettings):
         kinds.DatabaseUrl,
         About(
             "The database for labelmill's own tables: SQLite, PostgreSQL or MariaDB. PGHOST makes one of all PG names.",
-            also=("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"),
+            also=(*POSTGRES, *DATA_PIPELINES),
             shown="sqlite:///<data_dir>/labelmill.db",
         ),
     ] = Field(default_factory=_embedded_database)
@@ -81,7 +85,7 @@ class Settings(BaseSettings):
         kinds.BrokerUrl | None,
         About(
             "The broker that wakes Celery workers: RabbitMQ or Redis. Without it local worker processes poll the database.",
-            also=("REDIS_HOST", "REDIS_PORT"),
+            also=("REDIS_HOST", "REDIS_PORT", *RABBITS),
         ),
     ] = None
     blob_dir: Annotated[kinds.AnyPath, About("The folder for files.", shown="<data_dir>/blobs")] = Field(

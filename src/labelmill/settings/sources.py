@@ -12,7 +12,17 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from labelmill.errors import BadSettings
-from labelmill.settings.model import PREFIX, Settings, about_field, accepted_words, env_name, is_secret
+from labelmill.settings.model import (
+    DATA_PIPELINES,
+    POSTGRES,
+    PREFIX,
+    RABBITS,
+    Settings,
+    about_field,
+    accepted_words,
+    env_name,
+    is_secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,24 +130,36 @@ def _from_layer(layer: Mapping[str, str], origin: str) -> dict[str, Found]:
 
 
 def _postgres(layer: Mapping[str, str]) -> tuple[list[str], str]:
-    """Return the names used and the PostgreSQL URL that the PG names describe together, as libpq understands them."""
-    host = layer.get("PGHOST", "")
+    """Return the names used and the PostgreSQL URL that the PG names describe together, as libpq understands them; else the DB names.
+
+    Other programs have DB names too: they count beside ``RBMPQ_HOST`` only, which data_pipeline's ``.env`` always has.
+    """
+    names = DATA_PIPELINES if not layer.get("PGHOST") and layer.get("RBMPQ_HOST") else POSTGRES
+    host, port, user, password, database = (layer.get(name, "") for name in names)
     if not host:
         return [], ""
-    user, password = _quoted(layer.get("PGUSER", "")), _quoted(layer.get("PGPASSWORD", ""))
-    login = f"{user}:{password}@" if password else f"{user}@" if user else ""
-    port = f":{layer['PGPORT']}" if layer.get("PGPORT") else ""
-    database = _quoted(layer.get("PGDATABASE") or layer.get("PGUSER") or "postgres")
-    used = [name for name in about_field("database_url").also if layer.get(name)]
+    database = _quoted(database or user or "postgres")
+    login, port = _login(user, password), f":{port}" if port else ""
+    used = [name for name in names if layer.get(name)]
     if host.startswith("/"):  # the folder of a Unix socket
         return used, f"postgresql://{login}{port}/{database}?host={_quoted(host)}"
     return used, f"postgresql://{login}{_bracketed(host)}{port}/{database}"
 
 
-def _redis(layer: Mapping[str, str]) -> tuple[list[str], str]:
+def _broker(layer: Mapping[str, str]) -> tuple[list[str], str]:
+    """Return the names used and the URL of LabelForward's Redis, else of data_pipeline's RabbitMQ."""
+    if not layer.get("REDIS_HOST") and layer.get("RBMPQ_HOST"):
+        host, port, user, password = (layer.get(name, "") for name in RABBITS)
+        used = [name for name in RABBITS if layer.get(name)]
+        return used, f"amqp://{_login(user, password)}{_bracketed(host)}:{port or 5672}//"
     host = layer.get("REDIS_HOST", "")
-    used = [name for name in about_field("broker_url").also if layer.get(name)]
+    used = [name for name in ("REDIS_HOST", "REDIS_PORT") if layer.get(name)]
     return used, f"redis://{_bracketed(host)}:{layer.get('REDIS_PORT') or 6379}/0" if host else ""
+
+
+def _login(user: str, password: str) -> str:
+    user, password = _quoted(user), _quoted(password)
+    return f"{user}:{password}@" if password else f"{user}@" if user else ""
 
 
 def _quoted(text: str) -> str:
@@ -149,7 +171,7 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-_JOINED: dict[str, Callable[[Mapping[str, str]], tuple[list[str], str]]] = {"database_url": _postgres, "broker_url": _redis}
+_JOINED: dict[str, Callable[[Mapping[str, str]], tuple[list[str], str]]] = {"database_url": _postgres, "broker_url": _broker}
 
 
 def _unknown(layer: Mapping[str, str], origin: str) -> list[str]:

@@ -128,7 +128,9 @@ def test_the_predecessors_names_are_those_of_their_documents():
     postgres = {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}
     loop = {"BATCH_SIZE", "MIN_LABEL_COUNT", "ACTIVE_LEARNING", "NO_VOTE", "UNCERTAINTY_THRESHOLD", "NODE_PORT", "JWT_SECRET"}
     files = {"DATA_PATH", "LABEL_PATH", "ACCESSOR_PATH", "INIT_DATA_PATH"}
-    assert names == sides | postgres | loop | files | {"REDIS_HOST", "REDIS_PORT"}
+    images = {f"DB_{part}" for part in ("HOST", "PORT", "USER", "PASSWORD", "NAME")}
+    rabbit = {f"RBMPQ_{part}" for part in ("HOST", "PORT", "USER", "PASS")}
+    assert names == sides | postgres | loop | files | images | rabbit | {"REDIS_HOST", "REDIS_PORT"}
 
 
 @pytest.mark.parametrize("written", ["port", "PORT", "LABELMILL_PORT", "labelmill_port"])
