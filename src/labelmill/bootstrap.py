@@ -105,7 +105,7 @@ class App:
     def _learning_kinds(self) -> list[JobKind]:
         from labelmill.learning.jobs import kinds
 
-        return list(kinds(self.database, self.blobs, self.waker))
+        return list(kinds(self.database, self.blobs, self.waker, self.settings.data_dir))
 
     def _sample_kinds(self) -> list[JobKind]:
         from labelmill.samples.jobs import SampleSteps

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import event
 
 from labelmill import clock
-from labelmill.db.company import is_served
+from labelmill.db.company import PAUSE_SECONDS, is_served
 from labelmill.db.database import Database
 from labelmill.db.engine import make_engine
 
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that a slice should take, and the pause after it on SQLite.
+#: Seconds that a slice should take.
 SLICE_SECONDS: Final = 0.02
-PAUSE_SECONDS: Final = 0.026
 #: The first slice shows what a row costs: an answer ten times what a record does, one that is known already a tenth.
 FIRST_ROWS, FEWEST_ROWS = 50, 50
 #: What came before may be rows that are known, the next ones new: on SQLite even then a slice is soon over.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from labelmill import clock
 
 try:
     import fcntl
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from labelmill.db.database import Database
+
 FILE = ".serving"
+#: A pause that lets everybody in: who waits for SQLite's one lock looks again at the latest after 25 ms.
+PAUSE_SECONDS: Final = 0.026
 
 
 @contextmanager
@@ -38,6 +44,12 @@ def is_served(folder: Path) -> bool:
         return True
     os.close(descriptor)
     return False
+
+
+def let_in(database: Database, folder: Path) -> None:
+    """Between two of many transactions: wait until people who are served from ``folder`` have had SQLite's lock."""
+    if database.dialect == "sqlite" and is_served(folder):
+        clock.sleep(PAUSE_SECONDS)
 
 
 def _locked(folder: Path, *, shared: bool) -> int | None:

@@ -8,6 +8,8 @@ from labelmill.jobs.registry import JobKind
 from labelmill.learning.due import PREDICT, TRAIN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labelmill.blobs import Blobs
     from labelmill.db.database import Database
     from labelmill.jobs.model import StepResult
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from labelmill.jobs.waker import Waker
 
 
-def kinds(database: Database, blobs: Blobs, waker: Waker) -> tuple[JobKind, JobKind]:
-    """Return the kinds ``train`` and ``predict``. Their libraries are imported by the first step that runs."""
+def kinds(database: Database, blobs: Blobs, waker: Waker, folder: Path) -> tuple[JobKind, JobKind]:
+    """Return the kinds ``train`` and ``predict``; people are served from ``folder``. Their libraries are imported by the first step that runs."""
 
     def train(name: str) -> Handler:
         def run(context: StepContext) -> StepResult:
@@ -30,7 +32,7 @@ def kinds(database: Database, blobs: Blobs, waker: Waker) -> tuple[JobKind, JobK
     def predict(context: StepContext) -> StepResult:
         from labelmill.learning.predicting import PredictSteps
 
-        return PredictSteps(database, blobs).predict(context)
+        return PredictSteps(database, blobs, folder).predict(context)
 
     steps = {name: train(name) for name in ("fit", "features", "train", "score")}
     return JobKind(name=TRAIN, handlers=steps), JobKind(name=PREDICT, handlers={"predict": predict})

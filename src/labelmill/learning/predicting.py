@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from labelmill.datasets import service as datasets
+from labelmill.db.company import let_in
 from labelmill.jobs.model import StepResult
 from labelmill.learning import classifiers, generations, learners, ranking, reading
 from labelmill.learning.comparing import Verdict
@@ -47,8 +48,9 @@ class _Predictions:
 class PredictSteps:
     """The handler of a prediction's step, with what it needs."""
 
-    def __init__(self, database: Database, blobs: Blobs) -> None:
+    def __init__(self, database: Database, blobs: Blobs, folder: Path) -> None:
         self._database = database
+        self._folder = folder
         self._blobs = blobs
         self._store = FeatureStore(database, blobs)
 
@@ -90,11 +92,12 @@ class PredictSteps:
         """Store the generation and its queue out of sight, and switch to it at last."""
         made = self._database.transact(generations.begin, dataset_id, context.step.job_id, values)
         while not self._database.transact(generations.empty, made, _QUEUE_SLICE):
-            pass  # what an earlier try of this job has left
+            let_in(self._database, self._folder)  # behind what an earlier try of this job has left
         rows = generations.queue_rows(made, queued)
         for start in range(0, len(rows), _QUEUE_SLICE):
             self._database.transact(generations.add_queue, made, rows[start : start + _QUEUE_SLICE])
             passing("predict.queue-slice")
+            let_in(self._database, self._folder)
         context.fence()
         self._database.transact(generations.show, dataset_id, made, classifier)
         passing("predict.switched")
@@ -202,6 +205,7 @@ class PredictSteps:
         for generation in old:
             while not self._database.transact(generations.forget, generation.id, _QUEUE_SLICE):
                 passing("predict.queue-slice-removed")
+                let_in(self._database, self._folder)
 
 
 def random_labels(choices: Ids, count: int, seed: int) -> Ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 
 import polars as pl
@@ -22,7 +23,7 @@ from labelmill.datasets.import_places import reference
 from labelmill.datasets.import_shelf import Shelf
 from labelmill.datasets.imports import LabelUse, Mapping
 from labelmill.datasets.model import RecordKind
-from labelmill.db.company import is_served, serving
+from labelmill.db.company import is_served, let_in, serving
 from labelmill.jobs import presence
 from labelmill.jobs import service as jobs
 from labelmill.jobs.inline import run_or_watch
@@ -296,6 +297,19 @@ def test_whether_anybody_is_served_is_known_as_long_as_they_are(tmp_path):
         assert is_served(tmp_path)
     assert not is_served(tmp_path)
     assert is_served(tmp_path / "missing")
+
+
+def test_many_transactions_pause_only_for_people_who_are_served(embedded, tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr("labelmill.clock.sleep", slept.append)
+    with closing(embedded):
+        let_in(embedded, tmp_path)
+        assert slept == []
+        with serving(tmp_path):
+            let_in(embedded, tmp_path)
+        # SQLite's busy handler sleeps up to 25 ms between two looks.
+        assert len(slept) == 1
+        assert slept[0] > 0.025
 
 
 def test_others_write_between_the_slices_while_many_rows_come_in(local):

@@ -394,6 +394,8 @@ def test_the_last_three_generations_stay_and_those_of_kept_classifiers(lab):
 def test_the_queue_is_written_and_removed_a_few_records_at_a_time(lab, monkeypatch):
     """Whoever answers meanwhile waits for one such transaction, not for a whole queue."""
     monkeypatch.setattr("labelmill.learning.predicting._QUEUE_SLICE", 4)
+    let_in = []
+    monkeypatch.setattr("labelmill.learning.predicting.let_in", lambda *_: let_in.append(len(written)))
     dataset = lab.dataset(30)
     lab.answer_right(dataset, 9)
     written, removed, engine = [0], [0], lab.app.database.engine
@@ -421,6 +423,8 @@ def test_the_queue_is_written_and_removed_a_few_records_at_a_time(lab, monkeypat
     assert size > 8
     assert (sum(written), sum(removed)) == (5 * size, 2 * size)
     assert (max(written), max(removed)) == (4, 4)
+    changing = {number + 2 for number, rows in enumerate(zip(written, removed, strict=True)) if any(rows)}
+    assert changing <= set(let_in), "two such transactions without a pause between them"
 
 
 def test_p22_a_hostile_classifier_is_refused_and_the_old_generation_stays(lab, tmp_path):
