@@ -64,13 +64,21 @@ class Folder:
 
     def write(self, name: str, content: bytes, row: dict[str, object]) -> None:
         place, part = self._path / name, self._path / f".{name}.part"
-        with _writing(place):
-            part.unlink(missing_ok=True)
-            if self._linked is None or not self._link(part, self._linked / str(row[FILE])):
-                part.write_bytes(content)
-            part.replace(place)
+        try:
+            with _writing(place):
+                if self._linked is None or not self._link(part, self._linked / str(row[FILE])):
+                    part.write_bytes(content)
+                part.replace(place)
+                if self._linked is not None:
+                    # One link is not put in the place of another one of the same file: both would stay.
+                    part.unlink(missing_ok=True)
+        except Unavailable:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
 
     def _link(self, part: Path, source: Path) -> bool:
+        part.unlink(missing_ok=True)
         try:
             os.link(source, part)
         except OSError:  # another file system, or one without links
@@ -89,16 +97,18 @@ class Shard:
     def __enter__(self) -> Self:
         with _writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._tar = tarfile.open(self._part, "w", format=tarfile.USTAR_FORMAT)
+            self._tar = tarfile.open(self._part, "w", format=tarfile.PAX_FORMAT)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with _writing(self._path):
-            self._tar.close()
-            if error is None:
-                self._part.replace(self._path)
-        with suppress(OSError):
-            self._part.unlink(missing_ok=True)
+        try:
+            with _writing(self._path):
+                self._tar.close()
+                if error is None:
+                    self._part.replace(self._path)
+        finally:
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes, row: dict[str, object]) -> None:
         values = {self._names[key]: value for key, value in row.items() if key in self._names}

@@ -18,6 +18,7 @@ from labelmill.images.model import COUNTS, IMAGE_TASK, LOAD, Version
 from labelmill.images.places import listed, open_images
 from labelmill.images.results import Results
 from labelmill.images.task import Delivery, Pack
+from labelmill.images.zips import ZipPiece
 from labelmill.jobs.model import NewStep, StepResult
 from labelmill.jobs.registry import JobKind
 from labelmill.triggers import passing
@@ -57,7 +58,7 @@ class CatalogueSteps:
             loading = Loading(work / "pieces", names, id_column(names, params["id_column"]))
             loading.take(source, context.report)
             rejects = sorted([*source.rejects, *loading.rejects], key=lambda each: each.place)
-            rejected = source.rejected + len(loading.rejects)
+            rejected = source.rejected + loading.rejected
             without, unused = loading.finish(listed(images), work / "catalogue.parquet")
         version = Version(
             id=job, number=0, made_at=clock.now(), id_column=id_column(names, params["id_column"]), columns=loading.columns(),
@@ -82,7 +83,8 @@ class ImageTaskSteps:
         self._settings = settings
 
     def kind(self) -> JobKind:
-        return JobKind(name=IMAGE_TASK, handlers={"plan": self.plan, "deliver": self.deliver, "finish": self.finish})
+        handlers = {"plan": self.plan, "deliver": self.deliver, "finish": self.finish, "tidy": self.tidy}
+        return JobKind(name=IMAGE_TASK, handlers=handlers)
 
     def plan(self, context: StepContext) -> StepResult:
         """Find the rows of the query, and add a step for each chunk of them."""
@@ -101,7 +103,9 @@ class ImageTaskSteps:
             )
             for number, first in enumerate(chunks)
         ]
-        return StepResult(steps=(*steps, NewStep(key="finish", name="finish", phase=2)))
+        # Tidied only once the step before is done for good: it could not be done again without what is removed.
+        last = (NewStep(key="finish", name="finish", phase=2), NewStep(key="tidy", name="tidy", phase=3))
+        return StepResult(steps=(*steps, *last))
 
     def deliver(self, context: StepContext) -> StepResult:
         """Deliver the images of one chunk; a second time writes the same files again."""
@@ -112,6 +116,9 @@ class ImageTaskSteps:
                 number = int(context.step.key.rpartition("-")[2])
                 with Shard(results.shard(number), results.names(version)) as shard:
                     outcome = deliver(chunk, images, results.delivery, shard, context.report)
+            elif results.delivery.pack is Pack.ZIP:
+                with ZipPiece(results.piece(context.step.key)) as piece:
+                    outcome = deliver(chunk, images, results.delivery, piece, context.report)
             else:
                 linked = images.path if results.delivery.link and images.path.is_dir() else None
                 outcome = deliver(chunk, images, results.delivery, Folder(results.folder, linked), context.report)
@@ -125,10 +132,15 @@ class ImageTaskSteps:
     def finish(self, context: StepContext) -> StepResult:
         """Write metadata and report, and pack what is to be one file."""
         version, results = self._version(context), self._results(context)
-        report = results.finish(version, context.fence)
+        report = results.finish(version, context.fence, lambda _piece: context.report(0))
         passing("image-task.finished")
-        results.tidy()
         return StepResult(job_result=report)
+
+    def tidy(self, context: StepContext) -> StepResult:
+        """Remove what only the steps before needed."""
+        self._results(context).tidy()
+        passing("image-task.tidied")
+        return StepResult()
 
     def _chosen(self, context: StepContext) -> Version | None:
         """Return the version to deliver of, chosen now where the task names the catalogue only; None while that is loaded."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from labelmill.db.bulk.columns import as_text
+from labelmill.db.bulk.file_source import KEPT_REJECTS
 from labelmill.db.bulk.model import Reject
-from labelmill.db.bulk.sink import save_parquet
+from labelmill.db.bulk.sink import save_parquet, writing
 from labelmill.errors import BadSource
 from labelmill.images.model import DTYPE, FILE, ID, CatalogueColumn, ColumnKind
 
@@ -46,6 +47,8 @@ class Loading:
 
     def __init__(self, folder: Path, columns: Sequence[str], ids: str) -> None:
         self._folder = folder
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._names = [name for name in columns if name != ids]
         self._ids = ids
         self._keys = [f"c{number}" for number in range(len(self._names))]
@@ -53,8 +56,8 @@ class Loading:
         self._integer = dict.fromkeys(self._keys, True)
         self._real = dict.fromkeys(self._keys, True)
         self._seen = pl.Series(ID, [], pl.String)
-        self.rows = self._read = 0
-        #: Rows that are left out for their id.
+        self.rows = self._read = self.rejected = 0
+        #: The first of the rows that are left out for their id; all are counted.
         self.rejects: list[Reject] = []
 
     def take(self, source: Source, report: Callable[[int], None]) -> None:
@@ -85,7 +88,8 @@ class Loading:
             save_parquet(place, piece.select(ID, FILE, *kinds))
         schema = {ID: pl.String(), FILE: pl.String()} | {column.key: DTYPE[column.kind] for column in self.columns()}
         frames = [pl.DataFrame(schema=schema).lazy(), *(pl.scan_parquet(place, glob=False) for place in self._pieces)]
-        pl.concat(frames).sink_parquet(path, row_group_size=PIECE_ROWS)
+        with writing(path):
+            pl.concat(frames).sink_parquet(path, row_group_size=PIECE_ROWS)
         return without, images.height - (self.rows - without)
 
     def _add(self, piece: pl.DataFrame) -> None:
@@ -97,7 +101,9 @@ class Loading:
             .when(pl.col(ID).is_in(self._seen.implode()) | ~pl.col(ID).is_first_distinct()).then(pl.lit("its id was there before"))
         )  # fmt: skip
         judged = piece.with_columns(fault=fault)
-        for row, text, reason in judged.filter(pl.col("fault").is_not_null()).select("row", ID, "fault").iter_rows():
+        faulty = judged.filter(pl.col("fault").is_not_null()).select("row", ID, "fault")
+        self.rejected += faulty.height
+        for row, text, reason in faulty.head(KEPT_REJECTS - len(self.rejects)).iter_rows():
             self.rejects.append(Reject(place=row, reason=reason, text=(text or "")[:_SHOWN]))
         good = judged.filter(pl.col("fault").is_null()).drop("fault", "row")
         self._seen = pl.concat([self._seen, good[ID]])
@@ -106,7 +112,6 @@ class Loading:
             self._integer[key] = self._integer[key] and bool(known.str.contains(_INTEGER).all())
             self._real[key] = self._real[key] and bool(known.str.contains(_REAL).all())
         self.rows += good.height
-        self._folder.mkdir(parents=True, exist_ok=True)
         place = self._folder / f"{len(self._pieces):06d}.parquet"
         save_parquet(place, good)
         self._pieces.append(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -50,8 +50,10 @@ def check(
 
 def listed(images: Images) -> pl.DataFrame:
     """Return id and file of each image, by id: of several files of one id the first by name."""
-    frames = [frame.select("file") for frame in images.read(["file"])]
-    files = pl.concat([pl.DataFrame(schema={"file": pl.String()}), *frames])["file"]
-    paths = [PurePosixPath(file) for file in files]
-    known = pl.DataFrame({ID: [path.stem for path in paths], FILE: files, "suffix": [path.suffix.lower() for path in paths]})
-    return known.filter(pl.col("suffix").is_in(list(FORMAT_OF))).drop("suffix").unique(ID, keep="first", maintain_order=True)
+    frames = [frame.select(pl.col("file").alias(FILE)) for frame in images.read(["file"])]
+    name = pl.col(FILE).str.split("/").list.last()
+    known = pl.concat([pl.DataFrame(schema={FILE: pl.String()}), *frames]).with_columns(
+        name.str.extract(r"(?s)^(.+)\.[^.]*$").alias(ID), name.str.extract(r"(\.[^.]*)$").str.to_lowercase().alias("suffix")
+    )
+    wanted = known.filter(pl.col("suffix").is_in(list(FORMAT_OF)), pl.col(ID).is_not_null())
+    return wanted.select(ID, FILE).unique(ID, keep="first", maintain_order=True)

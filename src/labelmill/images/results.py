@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,17 +12,21 @@ import polars as pl
 
 from labelmill.db.bulk.sink import save_file, save_parquet, writing
 from labelmill.errors import Unavailable
+from labelmill.ids import new_id
 from labelmill.images.model import FILE, ID
 from labelmill.images.task import Delivery, Pack
+from labelmill.images.zips import JoinedZip, ZipPiece
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from labelmill.images.model import Version
 
 METADATA, SKIPPED, REPORT = "metadata.csv", "skipped.csv", "report.json"
 #: Skipped images that the report lists; all are counted, and listed in skipped.csv.
 LISTED: Final = 1000
+#: Rows of the selection that are read for one chunk, at least: each group of rows costs every reader of the file some time.
+GROUP_ROWS: Final = 10_000
 _URL: Final = "url"
 
 
@@ -36,7 +40,7 @@ class Results:
 
     @property
     def folder(self) -> Path:
-        """Where single files go; of a ZIP, what it is made of."""
+        """Where single files go; of a ZIP, the texts that it will hold."""
         if self.delivery.pack is Pack.FOLDER and self.delivery.out is not None:
             return Path(self.delivery.out) / self._task_id
         return self._work / "delivered"
@@ -66,9 +70,14 @@ class Results:
     def keep_selection(self, found: pl.LazyFrame) -> int:
         """Keep the rows of the query and return their number."""
         path = self._work / "selection.parquet"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found.sink_parquet(path, row_group_size=self.delivery.chunk)
+        part = path.with_name(f".{path.name}.{new_id()}.tmp")
+        try:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                found.sink_parquet(part, row_group_size=max(self.delivery.chunk, GROUP_ROWS))
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
 
     def selected(self, first: int) -> pl.DataFrame:
@@ -88,8 +97,11 @@ class Results:
             path.parent.mkdir(parents=True, exist_ok=True)
         save_parquet(path, pl.concat([chunk, outcome.drop(ID)], how="horizontal"))
 
-    def finish(self, version: Version, fence: Callable[[], None]) -> dict[str, Any]:
-        """Write metadata, list and report, and the ZIP where one was asked for; return the report."""
+    def finish(self, version: Version, fence: Callable[[], None], tell: Callable[[int], None]) -> dict[str, Any]:
+        """Write metadata, list and report, and the ZIP where one was asked for; return the report.
+
+        ``tell`` is called with each piece of the ZIP that is in place, and may raise to end it there.
+        """
         outcomes, names = self._outcomes(), self.names(version)
         ours = self._beside
         with writing(ours(METADATA)):
@@ -99,15 +111,13 @@ class Results:
             if self.delivery.old_metadata:
                 delivered = delivered.with_row_index("")
             delivered.sink_csv(ours(METADATA), include_bom=False)
-            skipped = outcomes.filter(pl.col("skipped").is_not_null()).select(
-                pl.col(ID).alias(version.id_column), FILE, "skipped"
-            )
+            skipped = outcomes.filter(pl.col("skipped").is_not_null()).select(ID, FILE, "skipped")
             skipped.sink_csv(ours(SKIPPED))
         report = self._report(version, outcomes)
         save_file(ours(REPORT), orjson.dumps(report, option=orjson.OPT_INDENT_2))
         if self.delivery.pack is Pack.ZIP:
             fence()
-            self._pack()
+            self._pack(tell)
         return report
 
     def tidy(self) -> None:
@@ -115,7 +125,8 @@ class Results:
         (self._work / "selection.parquet").unlink(missing_ok=True)
         shutil.rmtree(self._work / "outcomes", ignore_errors=True)
         if self.delivery.pack is Pack.ZIP:
-            shutil.rmtree(self._work / "delivered", ignore_errors=True)
+            for name in ("delivered", "pieces"):
+                shutil.rmtree(self._work / name, ignore_errors=True)
 
     def _url(self) -> pl.Expr:
         return (pl.lit(f"{self.folder}/" if self.delivery.old_metadata else "") + pl.col("delivered")).alias(_URL)
@@ -153,18 +164,29 @@ class Results:
             "delivery": self.delivery.as_dict() | {"out": None}, "place": place and str(place),
         }  # fmt: skip
 
-    def _pack(self) -> None:
-        """Write everything into the ZIP: images are packed already, so they are stored as they are."""
-        part = self.file.with_name(f".{self.file.name}.part")
-        with writing(self.file):
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for path in self._delivered():
-                    archive.write(path, path.name, zipfile.ZIP_DEFLATED if path.suffix in (".csv", ".json") else None)
-            part.replace(self.file)
+    def _pack(self, tell: Callable[[int], None]) -> None:
+        """Put the pieces that the steps have packed behind each other, what people read first."""
+        first = self.piece("beside")
+        with ZipPiece(first) as packed:
+            for name in (METADATA, SKIPPED, REPORT):
+                packed.pack(self.folder / name)
+        part = self.file.with_name(f".{self.file.name}.{new_id()}.tmp")
+        try:
+            with writing(self.file):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with part.open("wb") as out, tempfile.TemporaryFile(dir=self._work) as entries:
+                    joined = JoinedZip(out, entries)
+                    for number, piece in enumerate([first, *self._pieces()]):
+                        joined.add(piece)
+                        tell(number)
+                    joined.end()
+                part.replace(self.file)
+        finally:
+            part.unlink(missing_ok=True)
 
-    def _delivered(self) -> Iterator[Path]:
-        folder = self.folder
-        yield from (folder / name for name in (METADATA, SKIPPED, REPORT))
-        names = self._outcomes().filter(pl.col("delivered").is_not_null()).select("delivered").collect()["delivered"]
-        yield from (folder / name for name in names)
+    def piece(self, step: str) -> Path:
+        """Return the file in which a step packs its part of the ZIP."""
+        return self._work / "pieces" / f"{step}.zip"
+
+    def _pieces(self) -> list[Path]:
+        return [self.piece(path.stem) for path in sorted((self._work / "outcomes").glob("*.parquet"))]
