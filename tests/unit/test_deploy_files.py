@@ -224,6 +224,32 @@ def test_the_predecessors_ports_are_usable_all_at_once():
     assert {"3050", "8000", "8080", "5672", "15672", "5432", "5342"} <= every
 
 
+def test_old_rules_and_the_map_of_sources_are_mounted_where_the_settings_look_for_them(tmp_path):
+    with pytest.raises(Missing, match=r"RULES_DIR: .*docs/how-to/audience-clients\.md"):
+        compose("compose.audience.yaml")
+    services = compose("compose.audience.yaml", RULES_DIR="/srv/rules", TRUSTED_NETWORKS="172.18.0.1")["services"]
+    assert set(services) == {"web"}
+    mounts = dict(entry.removesuffix(":ro").rsplit(":", 1)[::-1] for entry in services["web"]["volumes"])
+    assert all(entry.endswith(":ro") for entry in services["web"]["volumes"])
+    assert mounts.pop("/rules") == "/srv/rules"
+    assert (DEPLOY / mounts.pop("/sources.json")).is_file()
+    assert mounts == {}
+    settings = _settings_of(services["web"]["environment"], tmp_path)
+    assert (settings.rules_dir, settings.source_map) == (tmp_path / "rules", tmp_path / "sources.json")
+    assert [str(network) for network in settings.compat_trusted_networks] == ["172.18.0.1/32"]
+    untold = compose("compose.audience.yaml", RULES_DIR="/srv/rules")["services"]["web"]["environment"]
+    assert not _settings_of(untold, tmp_path).compat_trusted_networks
+
+
+def _settings_of(environment, folder):
+    """Return the settings of a container whose mounts are in ``folder``."""
+    (folder / "rules").mkdir(exist_ok=True)
+    (folder / "none.env").touch()
+    (folder / "sources.json").write_text("{}")
+    here = {name: re.sub("^/(rules|sources)", rf"{folder}/\1", value) for name, value in environment.items()}
+    return load_settings({}, here | {"LABELMILL_DATA_DIR": str(folder)}, folder / "none.env")
+
+
 @pytest.mark.parametrize("variable", [name for ports in (*PORTS.values(), OLD_PORTS) for name in ports])
 def test_the_guide_names_each_port_with_its_default(variable):
     default = next(ports[variable] for ports in (*PORTS.values(), OLD_PORTS) if variable in ports)
@@ -239,6 +265,7 @@ def test_the_example_names_every_variable_with_its_default_and_no_other():
         "DATABASE_URL",
         "BROKER_URL",
         "BLOBS_URL",
+        "RULES_DIR",
         "SECRETS_DIR",
     }  # the example shows the other choice, and a place for the needed one
     assert {name: {told[name]} for name in set(told) - others} == {name: used[name] for name in set(used) - others}
