@@ -259,7 +259,8 @@ class NewImageTask(_In):
 
     def delivery(self) -> Delivery:
         """Return it with a place of labelmill's own: nobody names one over HTTP."""
-        return Delivery(transform=self.transform and self.transform.transform(), pack=self.pack, chunk=self.chunk)
+        transform = None if self.transform is None else self.transform.transform()
+        return Delivery(transform=transform, pack=self.pack, chunk=self.chunk)
 
 
 class ImageTaskReport(BaseModel):
