@@ -31,6 +31,7 @@ PLACES = {
     "mariadb-redis": ("mariadb_database", "redis_database"),
 }
 SECONDS = 60
+ROLES = ("learner", "predictor", "archiver")
 
 
 class Stack:
@@ -115,12 +116,18 @@ class Stack:
     def logs(self):
         return {path.name: path.read_text() for path in self.folder.glob("*.log")}
 
-    def runners(self):
+    def workers(self):
         engine = make_engine(self.database_url)
         with engine.connect() as connection:
-            found = [worker.runner for worker in presence.list_workers(connection) if worker.queues == (self.queue,)]
+            found = presence.list_workers(connection)
         engine.dispose()
         return found
+
+    def runners(self):
+        return [worker.runner for worker in self.workers() if worker.queues == (self.queue,)]
+
+    def served(self):
+        return sorted(worker.queues for worker in self.workers())
 
     def stop(self):
         """Send SIGTERM to all at once and return the exit codes, and the processes that are left of them."""
@@ -169,6 +176,22 @@ def test_the_stack_labels_a_file_with_celery_and_ends_when_told(stack):
     # The web server's library ends it by the signal that it got, once requests have ended; as the first process of a container it ends with 0.
     assert codes["web"] in (0, -signal.SIGTERM), stack.logs()
     assert (codes["worker"], left) == (0, []), stack.logs()
+    assert SECRET not in str(stack.logs())
+
+
+def test_l27_the_roles_of_their_own_start_are_well_and_end_when_told(stack):
+    """Each serves its own queue and no other, and is well only while it runs."""
+    migrated = stack.run("migrate", stack.services["migrate"]["command"])
+    assert migrated.returncode == 0, migrated.stderr
+    assert not stack.is_healthy("learner")
+    for role in ROLES:
+        stack.start(role)
+    stack.until(lambda: stack.served() == sorted((role,) for role in ROLES), "a worker of each role")
+    for role in ROLES:
+        stack.until(lambda role=role: stack.is_healthy(role), f"{role} healthy")
+    codes, left = stack.stop()
+    assert (codes, left, stack.served()) == (dict.fromkeys(ROLES, 0), [], []), stack.logs()
+    assert not stack.is_healthy("learner")
     assert SECRET not in str(stack.logs())
 
 
