@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelmill import bootstrap, clock
+from labelmill import bootstrap, clock, logs
 from labelmill.console import JsonOption, print_fields, print_json, print_rows, say, settings_of
 from labelmill.errors import WorkerStopping
 from labelmill.jobs import checking, console, inline, presence, service
@@ -158,6 +158,8 @@ def worker(
         console.set_for_run(context, "queues", ",".join(queue))
     settings = settings_of(context)
     with closing(bootstrap.build(settings)) as application:
+        if not job:
+            logs.configure(settings.log_level, settings.log_format)  # a service tells more than a command
         if child:
             serve(application.runtime, child, job)
             return

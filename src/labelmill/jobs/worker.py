@@ -126,7 +126,7 @@ class WorkerProcess:
         except Exception as error:  # noqa: BLE001 - a result that cannot be stored is the handler's fault
             self._failed(step, error)
             return
-        log.debug("step done", done=result.done)
+        log.info("step done", kind=step.kind, done=result.done)
         self._waker.wake(free)
 
     def _report(self, verb: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -77,6 +77,16 @@ def test_jobs_are_listed_shown_cancelled_and_retried(lab, run):
     assert (code, "error[not-found]" in err) == (3, True)
 
 
+@pytest.mark.parametrize("verb", ["worker", "learner", "predictor", "archiver"])
+def test_l28_each_service_logs_time_level_module_and_message(command, verb):
+    process = command("--set", "log_format=json", "--set", "log_level=info", verb)
+    said = json.loads(process.stderr.readline())
+    assert list(said)[:4] == ["time", "level", "logger", "message"]
+    assert (said["level"], said["logger"], said["message"]) == ("info", "labelmill.jobs.supervisor", "process started")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(40) == 0
+
+
 def test_watching_prints_a_line_of_json_each_second_and_ends_with_the_job(lab, command):
     job = lab.submit("sleep", seconds=0.1)
     process = command("jobs", "watch", job.id, "--json")
