@@ -131,7 +131,13 @@ def _measure(folder: Path) -> dict[str, Any]:
     with app.database.read() as connection:
         made = archives.get(connection, made.id)
     path = app.blobs.path(archives.require_file(made))
-    send_file(Request({"type": "http", "method": "GET", "headers": []}), path, tag=made.id, name="a.zip", media_type=archives.MEDIA_TYPE)
+    send_file(
+        Request({"type": "http", "method": "GET", "headers": []}),
+        path,
+        tag=made.id,
+        name="a.zip",
+        media_type=archives.MEDIA_TYPE,
+    )
     next(_chunks(path, 0, made.bytes or 0))
     first = time.perf_counter() - started
     app.close()
