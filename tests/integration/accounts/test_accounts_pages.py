@@ -328,7 +328,7 @@ def test_the_audit_log_is_a_csv_of_all_pages_with_names(site: Site, dataset: int
     sizes = [json.loads(row["details"]).get("batch_size") for row in rows]
     assert sizes[:60] == [100 + number for number in reversed(range(60))]
     assert {row["dataset_id"] for row in rows} == {str(dataset)}
-    assert all(row["dataset"] and row["actor_id"] == site.person(Role.ADMIN) for row in rows)
+    assert all(row["dataset"] and row["actor_id"] == site.person(Role.ADMIN) for row in rows[:60])
     assert site.page("/audit?csv=audit", Role.ANNOTATOR).status_code == 403
 
 
