@@ -22,6 +22,8 @@ from labelmill.connections import service as connections
 from labelmill.datasets import RecordKind, record_key
 from labelmill.datasets import service as datasets
 from labelmill.db.tables import METADATA
+from labelmill.images import service as catalogues
+from labelmill.images.model import CatalogueColumn, ColumnKind, Version
 from labelmill.jobs import leases
 from labelmill.jobs import service as jobs
 from labelmill.jobs.model import NewStep
@@ -92,6 +94,7 @@ def fill(site: webapp.Site, seed: int = 1) -> Filled:
         "odd", (Label("x"),), tuple(Rule("x", Kind.KEYWORD, Match.START, one) for one in keywords if one.strip()), Tie.DROP
     )
     app.database.transact(rules.save, "odd", pack(rule_set), note=ODD[10])
+    _catalogue(app)
     made = site.ask("POST", "/v1/tokens", role=Role.ADMIN, json={"name": "t"}, headers={"Idempotency-Key": "once"})
     assert made.status_code == 201, made.text
     site.ask("POST", "/sign-in", headers=webapp.SAME_SITE, data={"email": EMAIL, "password": "wrong"})
@@ -112,6 +115,19 @@ def _person(app: App, dataset_id: int) -> str:
     app.database.transact(accounts.make_login_link, identity)
     app.database.transact(accounts.set_member, dataset_id, identity, Role.ANNOTATOR)
     return identity
+
+
+def _catalogue(app: App) -> None:
+    """Keep a version of a catalogue as its load does; nothing is loaded."""
+    load = app.database.transact(catalogues.load, "shoes 😀", table={"file": "gone.csv"}, images={"file": "gone"})
+    app.database.transact(jobs.cancel, load.id)
+    columns = (CatalogueColumn(key="c0", name=ODD[16], kind=ColumnKind.TEXT),)
+    version = Version(
+        id=load.id, number=0, made_at=load.created_at, id_column="id", columns=columns, rows=1, rejected=2, rows_without_image=1,
+        images_without_row=3, images={"file": "gone"},
+    )  # fmt: skip
+    app.blobs.put(version.blob, b"rows")
+    app.database.transact(catalogues.keep_version, load.params["catalogue"], version)
 
 
 def _half_done(app: App) -> str:

@@ -41,7 +41,7 @@ FEATURES = (
 NO_PAGES = (
     "cli.py", "import_cli.py", "audit_cli.py", "load.py", "secret.py", "serve.py", "table_jobs.py", "people.py", "adopt", "metrics.py", "column_json.py",
     "spool.py", "heart.py", "inline.py", "registry.py", "leases.py", "local_files.py", "migrate.py", "engine.py", "batch.py", "verify.py", "opening.py",
-    "sentences.py", "matrix.py",
+    "sentences.py", "matrix.py", "checking.py",
 )  # fmt: skip
 #: Whose pattern would take nearly every sentence for its own.
 TOO_WIDE = {
