@@ -17,7 +17,7 @@ from labelmill.jobs import service as jobs
 from labelmill.jobs.model import ACTIVE, JobState, NewStep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection, RowMapping
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Loads that are looked through for the last one of a catalogue.
 NEWEST_LOADS: Final = 200
+
+
+#: Jobs that are looked at together.
+PIECE = 500
 
 
 def load(
@@ -152,8 +156,8 @@ def remove(connection: Connection, catalogue: Catalogue) -> list[str]:
     )
     ids = {row["id"] for row in versions}
     for kind in (LOAD, IMAGE_TASK):
-        for job in jobs.list_jobs(connection, kind=kind, limit=1000):
-            if job.state in ACTIVE and (job.params.get("catalogue") == catalogue.id or job.params.get("version") in ids):
+        for job in _active(connection, kind):
+            if job.params.get("catalogue") == catalogue.id or job.params.get("version") in ids:
                 raise Conflict(
                     f"The job {job.id} works with this catalogue.", way_out=f"Wait for it, or `labelmill jobs cancel {job.id}`."
                 )
@@ -174,11 +178,10 @@ def query(
     """Submit an image task: deliver the images of the rows that meet all conditions. Raises NotFound, BadInput or Conflict."""
     version = require_version(catalogue)
     expression(version, conditions)  # what it refuses is told now
-    params = {"version": version.id, "where": [each.as_dict() for each in conditions], "delivery": delivery.as_dict()}
-    return jobs.submit(
-        connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
-        title=f"Images of {catalogue.name}", unit="images", created_by=created_by, limits=limits,
-    )  # fmt: skip
+    params = {"version": version.id}
+    return _submit(
+        connection, catalogue.name, params, conditions=conditions, delivery=delivery, created_by=created_by, limits=limits
+    )
 
 
 def query_later(
@@ -196,14 +199,8 @@ def query_later(
     """
     catalogue = connection.scalar(sa.select(catalogues.c.id).where(catalogues.c.name == name))
     loading = None if catalogue is None else _load_of(connection, catalogue)
-    params = {
-        "version": None, "name": name, "catalogue": catalogue, "after": loading and loading.id,
-        "where": [each.as_dict() for each in conditions], "delivery": delivery.as_dict(),
-    }  # fmt: skip
-    return jobs.submit(
-        connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
-        title=f"Images of {name}", unit="images", created_by=created_by, limits=limits,
-    )  # fmt: skip
+    params = {"version": None, "name": name, "catalogue": catalogue, "after": loading and loading.id}
+    return _submit(connection, name, params, conditions=conditions, delivery=delivery, created_by=created_by, limits=limits)
 
 
 def choose_version(connection: Connection, task_id: str) -> Version | None:
@@ -238,10 +235,30 @@ def find_task(connection: Connection, task_id: str) -> Job:
     return job
 
 
+def _submit(
+    connection: Connection, name: str, version: dict[str, Any], *, conditions: Sequence[Condition], delivery: Delivery,
+    created_by: str | None, limits: Limits | None,
+) -> Job:  # fmt: skip
+    """Submit an image task; ``version`` says of which version of the catalogue ``name`` it is."""
+    params = version | {"where": [each.as_dict() for each in conditions], "delivery": delivery.as_dict()}
+    return jobs.submit(
+        connection, kind=IMAGE_TASK, steps=[NewStep(key="plan", name="plan", phase=0)], params=params, job_id=new_id(),
+        title=f"Images of {name}", unit="images", created_by=created_by, limits=limits,
+    )  # fmt: skip
+
+
 def _load_of(connection: Connection, catalogue: int) -> Job | None:
     """Return the load of a catalogue that waits or runs."""
-    loads = (job for job in jobs.list_jobs(connection, kind=LOAD) if job.state in ACTIVE)
-    return next((job for job in loads if job.params["catalogue"] == catalogue), None)
+    return next((job for job in _active(connection, LOAD) if job.params["catalogue"] == catalogue), None)
+
+
+def _active(connection: Connection, kind: str) -> Iterator[Job]:
+    """Yield every job of a kind that waits or runs, however many ended ones are newer."""
+    for state in ACTIVE:
+        before: str | None = None
+        while found := jobs.list_jobs(connection, kind=kind, state=state, before=before, limit=PIECE):
+            yield from found
+            before = found[-1].id
 
 
 def _ensure(connection: Connection, name: str, created_by: str | None) -> int:
